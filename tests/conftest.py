@@ -1,0 +1,23 @@
+"""Fixtures for all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real test data (`CARDIOLENS_TEST_DATA`, default ../shared); the test is skipped where absent."""
+    root = Path(os.environ.get("CARDIOLENS_TEST_DATA", ROOT.parent / "shared"))
+    if not (root / "data").is_dir():
+        pytest.skip(f"real data not found in {root}; set CARDIOLENS_TEST_DATA")
+    return root / "data"
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The golden files, committed beside the tests."""
+    return ROOT / "tests" / "golden"
