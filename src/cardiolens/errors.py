@@ -38,3 +38,15 @@ class RecipeError(CardiolensError):
 
 class TrainingError(CardiolensError):
     """Training that cannot go on: NaN loss, too few studies, a run folder of another recipe."""
+
+
+class PhantomError(CardiolensError):
+    """A phantom heart that cannot exist (LVEF 120 %, a negative wall), an unknown condition, or a cohort folder in use."""
+
+
+class InputError(CardiolensError, ValueError):
+    """An array or an argument of the wrong shape, range or kind, given to a model or a measure."""
+
+
+class StatsError(CardiolensError, ValueError):
+    """Numbers that a statistic cannot be computed from: one class only, NaN, unequal lengths, too few cases."""

@@ -42,13 +42,14 @@ class _Frames:
     def __get__(self, cine: Cine | None, owner: type | None = None) -> npt.NDArray[Any]:
         if cine is None:
             raise AttributeError("frames")  # tells dataclass that the field has no default
-        held = cine.__dict__["_frames"]
-        if not isinstance(held, np.ndarray):
-            loaded = held.load()
-            if loaded.shape != tuple(held.shape):
-                raise GeometryError(f"{cine.source}: pixels have shape {loaded.shape}, headers said {held.shape}")
-            held = cine.__dict__["_frames"] = loaded
-        return held
+        held: npt.NDArray[Any] | LazyFrames = cine.__dict__["_frames"]
+        if isinstance(held, np.ndarray):
+            return held
+        loaded = held.load()
+        if loaded.shape != tuple(held.shape):
+            raise GeometryError(f"{cine.source}: pixels have shape {loaded.shape}, headers said {held.shape}")
+        cine.__dict__["_frames"] = loaded
+        return loaded
 
     def __set__(self, cine: Cine, value: npt.NDArray[Any] | LazyFrames) -> None:
         cine.__dict__["_frames"] = value

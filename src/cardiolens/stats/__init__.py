@@ -1,0 +1,81 @@
+"""Statistics of predictions: ROC analysis, agreement, bootstrap by patient, calibration, conformal intervals.
+
+>>> from cardiolens.stats import auroc, bland_altman
+>>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).auc
+0.75
+
+In what concerns a measured quantity the prediction comes first and a difference is prediction minus label; in what
+concerns a class the labels come first.  Input that a figure cannot be computed from raises `StatsError`.
+"""
+
+from cardiolens.errors import StatsError
+from cardiolens.stats.agreement import (
+    BiasCorrection,
+    BlandAltman,
+    bland_altman,
+    fit_bias_correction,
+    mae,
+    pearson_r,
+    r2,
+    rmse,
+)
+from cardiolens.stats.bootstrap import Bootstrapped, bootstrap
+from cardiolens.stats.calibration import Calibration, ReliabilityBin, calibration
+from cardiolens.stats.conformal import Coverage, check_coverage, split_conformal
+from cardiolens.stats.proportions import (
+    OperatingPoint,
+    Proportion,
+    operating_point,
+    proportion,
+    threshold_at_sensitivity,
+)
+from cardiolens.stats.reports import Metric, Report, classification_report, regression_report
+from cardiolens.stats.roc import (
+    Auroc,
+    AurocComparison,
+    PrecisionRecall,
+    RocCurve,
+    auroc,
+    compare_auroc,
+    match_keys,
+    precision_recall,
+    roc_curve,
+)
+
+__all__ = [
+    "Auroc",
+    "AurocComparison",
+    "BiasCorrection",
+    "BlandAltman",
+    "Bootstrapped",
+    "Calibration",
+    "Coverage",
+    "Metric",
+    "OperatingPoint",
+    "PrecisionRecall",
+    "Proportion",
+    "ReliabilityBin",
+    "Report",
+    "RocCurve",
+    "StatsError",
+    "auroc",
+    "bland_altman",
+    "bootstrap",
+    "calibration",
+    "check_coverage",
+    "classification_report",
+    "compare_auroc",
+    "fit_bias_correction",
+    "mae",
+    "match_keys",
+    "operating_point",
+    "pearson_r",
+    "precision_recall",
+    "proportion",
+    "r2",
+    "regression_report",
+    "rmse",
+    "roc_curve",
+    "split_conformal",
+    "threshold_at_sensitivity",
+]

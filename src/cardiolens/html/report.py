@@ -1,0 +1,223 @@
+"""The study report: one HTML file that opens anywhere, loads nothing and holds no patient identifier."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+
+from cardiolens.html.loops import MOST_PHASES, cycle_ms, loop_data, model_field
+from cardiolens.inference import Prediction
+from cardiolens.study import Cine, Study
+
+if TYPE_CHECKING:
+    from cardiolens.hub import Card
+
+_NOMINAL_CYCLE_MS = 1000.0
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range of LVEF by the 2021 ESC heart-failure guideline (McDonagh et al. 2021, table 3)."""
+
+    key: str
+    words: str
+    low: float
+    high: float
+
+
+# The guideline gives whole numbers: <= 40, 41-49, >= 50.  A figure is rounded before it is named.
+BANDS = (
+    Band("reduced", "Reduced", 0, 40.5),
+    Band("mild", "Mildly reduced", 40.5, 49.5),
+    Band("preserved", "Preserved", 49.5, 100),
+)
+
+
+def band_of(lvef_pct: float) -> Band:
+    """The ESC band of an LVEF in percent, rounded to a whole number."""
+    return next(band for band in reversed(BANDS) if round(lvef_pct) > band.low or band is BANDS[0])
+
+
+def study_report(
+    study: Study, prediction: Prediction, *, name: str, card: Card, created: dt.datetime | None = None
+) -> str:
+    """The report as one HTML document.
+
+    Args:
+        study: whose cines are shown; its patient and accession are not, and are struck out wherever a text holds them.
+        prediction: what a model said of it.
+        name: pseudonym under which the study is shown.
+        card: of the model.
+        created: when; now by default.
+    """
+    css, js = _part("report.css"), _part("report.js")
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=DictLoader({"report.html": _part("report.html")}),
+    )
+    strike = _Strike(study)
+    cycles = [cycle for cycle in map(cycle_ms, study.cines) if cycle]
+    cycle = sum(cycles) / len(cycles) if cycles else None
+    created = created or dt.datetime.now(dt.timezone.utc)
+    return environment.get_template("report.html").render(
+        css=css,
+        js=js,
+        css_hash=_csp_hash(css),
+        js_hash=_csp_hash(js),
+        name=name,
+        study=_study_facts(study, strike),
+        prediction=prediction,
+        lvef=_lvef(prediction),
+        bands=BANDS,
+        loops={
+            "cycle_ms": cycle or _NOMINAL_CYCLE_MS,
+            "field": _field(study, prediction),
+            "cines": [_loop(cine, prediction) for cine in study.cines],
+        },
+        heart_rate=round(60_000 / cycle) if cycle else None,
+        most_phases=MOST_PHASES,
+        views=[_view_facts(cine, strike) for cine in study.cines],
+        refused=[(strike(r.series), strike(r.reason), r.n_files) for r in study.refused],
+        notes=[strike(note) for note in (*prediction.notes, *study.notes)],
+        cine_notes=[(str(cine.view), strike(note)) for cine in study.cines for note in cine.notes],
+        provenance=_provenance(prediction, created),
+        card=_card_facts(card),
+        phantom_trained=_phantom_trained(card),
+    )
+
+
+class _Strike:
+    """Strikes the study's own identifiers out of a text."""
+
+    def __init__(self, study: Study) -> None:
+        self.identifiers = [text for text in (study.patient, study.accession) if text and len(text) >= 3]
+
+    def __call__(self, text: object) -> str:
+        result = str(text)
+        for identifier in self.identifiers:
+            result = result.replace(identifier, "[identifier removed]")
+        return result
+
+
+def _part(name: str) -> str:
+    return resources.files("cardiolens.html").joinpath(name).read_text(encoding="utf-8")
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _lvef(prediction: Prediction) -> dict[str, Any]:
+    """Figures of the gauge; the band only where the figure may be relied on."""
+    interval = prediction.interval
+    band = band_of(prediction.lvef_pct)
+    spanned = [band]
+    if interval:
+        ends = [BANDS.index(band_of(interval.low)), BANDS.index(band_of(interval.high))]
+        spanned = list(BANDS[ends[0] : ends[1] + 1])
+    return {
+        "value": prediction.lvef_pct,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "coverage": interval.coverage if interval else None,
+        "band": band,
+        "spanned": spanned,
+    }
+
+
+def _study_facts(study: Study, strike: _Strike) -> list[tuple[str, str]]:
+    facts = [
+        ("Site", strike(study.site) if study.site else ""),
+        ("Sex", {"F": "female", "M": "male"}.get(study.sex or "", "")),
+        ("Age", f"{study.age:.0f} years" if study.age is not None else ""),
+        ("Views", ", ".join(f"{cine.view} ({cine.n_slices})" if cine.n_slices > 1 else str(cine.view) for cine in study.cines)),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _view_facts(cine: Cine, strike: _Strike) -> dict[str, str]:
+    spacing, positions = cine.spacing_mm, cine.slice_positions_mm
+    step = ""
+    if positions is not None and cine.n_slices > 1:
+        step = f"{(positions[-1] - positions[0]) / (cine.n_slices - 1):.1f} mm"
+    return {
+        "view": str(cine.view),
+        "planes": str(cine.n_slices),
+        "phases": str(cine.n_phases),
+        "matrix": f"{cine.shape[2]} × {cine.shape[3]}",
+        "spacing": f"{spacing[0]:.3f} × {spacing[1]:.3f} mm" if spacing else "unknown",
+        "step": step or "–",
+        "source": strike(cine.source) or "–",
+    }
+
+
+def _field(study: Study, prediction: Prediction) -> dict[str, list[float]]:
+    transform = prediction.provenance["transform"]
+    return {str(c.view): model_field(c, transform["short_side"], transform["crop"]) for c in study.cines}
+
+
+def _loop(cine: Cine, prediction: Prediction) -> dict[str, Any]:
+    own = [clip for clip in prediction.clips if clip.view == cine.view]
+    return loop_data(cine, {clip.plane: clip.attention for clip in own}, {clip.plane: clip.domain_score for clip in own})
+
+
+def _provenance(prediction: Prediction, created: dt.datetime) -> list[tuple[str, str]]:
+    rows = [("Report made", created.strftime("%Y-%m-%d %H:%M %Z").strip())]
+    words = {
+        "cardiolens": "cardiolens version",
+        "model": "Model",
+        "weights_sha256": "Weights, SHA-256",
+        "study_sha256": "Pixels of the study, SHA-256",
+        "plane_sampling": "Planes read",
+        "torch": "PyTorch version",
+        "device": "Computed on",
+    }
+    rows += [(label, str(prediction.provenance[key])) for key, label in words.items() if key in prediction.provenance]
+    transform: Mapping[str, Any] = prediction.provenance["transform"]
+    rows.append(
+        (
+            "Clip",
+            f"{transform['frames']} frames, short side {transform['short_side']} px, "
+            f"centre {transform['crop']} × {transform['crop']} px",
+        )
+    )
+    seconds = sum(prediction.timing_s.values())
+    parts = ", ".join(f"{stage} {value:.2f}" for stage, value in prediction.timing_s.items())
+    return [*rows, ("Time, s", f"{seconds:.2f} ({parts})")] if parts else rows
+
+
+def _phantom_trained(card: Card) -> bool:
+    return "phantom" in f"{card.tag} {card.source}".lower()
+
+
+def _card_facts(card: Card) -> dict[str, Any]:
+    lvef = card.tasks.get("lvef", {})
+    conformal = lvef.get("conformal") or {}
+    rows = [("Name", f"{card.name}:{card.tag}"), ("Source", str(card.source or "–"))]
+    rows += [(f"Licence, {what}", str(terms)) for what, terms in (card.licence or {}).items() if terms]
+    rows += [(f"LVEF on held-out studies, {key}", _number(value)) for key, value in (lvef.get("metrics") or {}).items()]
+    if conformal:
+        rows.append(
+            ("Interval", f"±{conformal['quantile']:.1f} points hold {conformal['coverage']:.0%}, from {conformal.get('n', '?')} held-out studies")
+        )
+    domain = card.domain or {}
+    if domain:
+        rows.append(
+            ("Out-of-domain limit", f"from {domain.get('n_held_out', '?')} held-out studies, of which {domain.get('quantile', 0):.0%} pass")
+        )
+    rows += [(f"Training, {key.replace('_', ' ')}", str(value)) for key, value in (card.provenance or {}).items() if value]
+    return {"rows": rows, "notes": [str(note) for note in card.notes or ()]}
+
+
+def _number(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

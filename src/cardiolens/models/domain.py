@@ -1,0 +1,348 @@
+"""Is this study of the kind that the model learned from?  A reference that travels with the weights.
+
+Two views of every clip are compared with the training studies: plain image statistics (grey levels, noise, texture,
+motion), which no network can learn to ignore, and the network's own embedding.  Both distances are Mahalanobis
+distances under a Gaussian (Lee et al. 2018); the embedding's covariance is that of probabilistic PCA (Tipping and
+Bishop 1999), so that it can be estimated from some hundred studies.  The limit comes from studies held out of the fit,
+by the rank rule of split-conformal prediction: of new studies of the same kind, at most a stated share is flagged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cardiolens.errors import CheckpointError, TrainingError
+
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One measured property of a clip: short name and what it is in plain words."""
+
+    name: str
+    words: str
+
+
+STATISTICS = (
+    Statistic("dark_level", "grey level of the dark parts (5th percentile)"),
+    Statistic("lower_level", "grey level of the darker quarter (25th percentile)"),
+    Statistic("middle_level", "middle grey level (median)"),
+    Statistic("upper_level", "grey level of the brighter quarter (75th percentile)"),
+    Statistic("bright_level", "grey level of the bright parts (95th percentile)"),
+    Statistic("dark_share", "share of the image that is almost black"),
+    Statistic("grey_entropy", "spread of grey levels (entropy)"),
+    Statistic("centre_to_border", "brightness of the centre against the border"),
+    Statistic("noise_level", "pixel noise within a frame"),
+    Statistic("noise_grain", "grain of the noise (likeness of neighbouring pixels)"),
+    Statistic("detail_tails", "how fine detail is concentrated on few edges (kurtosis)"),
+    Statistic("flat_texture", "texture in the most even quarter of the image"),
+    Statistic("middle_texture", "texture in the middle of the image's range"),
+    Statistic("edge_strength", "strength of the strongest edges"),
+    Statistic("edge_density", "share of the image that is edge"),
+    Statistic("spectral_slope", "fall of detail from coarse to fine (spectral slope)"),
+    Statistic("fine_detail", "share of fine detail in the image"),
+    Statistic("motion_share", "share of the image's variation that is motion"),
+    Statistic("motion_peak", "motion of the most moving parts"),
+    Statistic("still_level", "flicker of the stillest parts from frame to frame"),
+    Statistic("frame_noise", "noise from frame to frame"),
+    Statistic("slow_motion", "share of motion that follows the heart cycle smoothly"),
+)
+
+
+def image_statistics(clips: Tensor) -> Tensor:
+    """Measure each clip: see `STATISTICS` for the columns.
+
+    Levels are in units of the clip's grey scale [0, 1]; noise, texture, edge and motion measures are natural
+    logarithms, since they vary by factors.  Nothing depends on the other clips of the batch.
+
+    Args:
+        clips: (clip, channel, time, row, col), float in [0, 1]; the first channel is measured.
+
+    Returns:
+        (clip, len(STATISTICS)), float32, finite also for a constant or a one-frame clip.
+    """
+    if clips.ndim != 5 or min(clips.shape[1:]) < 1 or min(clips.shape[-2:]) < 8:
+        raise ValueError(
+            f"clips must be (clip, channel, time, row, col) of at least 8x8 pixels, got {tuple(clips.shape)}"
+        )
+    parts = []
+    for movie in torch.split(clips[:, 0].float(), 16):
+        still = movie[:, :: max(1, movie.shape[1] // 4)]  # four frames tell of noise, texture and detail
+        parts.append(torch.cat([_levels(movie), _details(still), _spectrum(still), _motion(movie)], dim=1))
+    return torch.cat(parts)
+
+
+def _log(values: Tensor) -> Tensor:
+    return torch.log(values.clamp_min(1e-5))
+
+
+def _levels(movie: Tensor) -> Tensor:
+    """Eight columns of grey levels; movie (clip, time, row, col)."""
+    flat = movie.flatten(1)
+    levels = torch.quantile(
+        flat[:, :: max(1, flat.shape[1] // 50_000)], flat.new_tensor([0.05, 0.25, 0.5, 0.75, 0.95]), dim=1
+    )
+    bins = (flat.clamp(0, 1) * 31.999).long()
+    histogram = torch.zeros(len(flat), 32, device=flat.device).scatter_add_(1, bins, torch.ones_like(flat))
+    share = histogram / histogram.sum(1, keepdim=True)
+    entropy = -(share * torch.log(share.clamp_min(_TINY))).sum(1)
+    rows, cols = movie.shape[-2:]
+    centre = movie[..., rows // 4 : rows - rows // 4, cols // 4 : cols - cols // 4]
+    border_sum = movie.sum((-1, -2)) - centre.sum((-1, -2))
+    border = (border_sum / (rows * cols - centre.shape[-1] * centre.shape[-2])).mean(1)
+    ratio = torch.log((centre.mean((1, 2, 3)) + 0.02) / (border + 0.02))
+    return torch.cat([levels.T, torch.stack([(flat < 0.04).float().mean(1), entropy, ratio], 1)], 1)
+
+
+def _details(movie: Tensor) -> Tensor:
+    """Seven columns of noise, texture and edges within the frames; movie (clip, time, row, col)."""
+    fine = movie[..., 2:, :] - 2 * movie[..., 1:-1, :] + movie[..., :-2, :]
+    fine = fine[..., 2:] - 2 * fine[..., 1:-1] + fine[..., :-2]  # Immerkaer 1996: noise times 6
+    spread = fine.flatten(1).abs().median(1).values / 0.6745
+    noise = _log(spread / 6)
+    bounded = torch.maximum(torch.minimum(fine, 3 * spread.view(-1, 1, 1, 1)), -3 * spread.view(-1, 1, 1, 1))
+    power = bounded.square().mean((1, 2, 3)) + 1e-12
+    along = (bounded[..., 1:, :] * bounded[..., :-1, :]).mean((1, 2, 3)) / power
+    across = (bounded[..., 1:] * bounded[..., :-1]).mean((1, 2, 3)) / power
+    tails = _log(fine.pow(4).mean((1, 2, 3)) / (fine.square().mean((1, 2, 3)).square() + 1e-12))
+    local = (F.avg_pool2d(movie.square(), 5, 1) - F.avg_pool2d(movie, 5, 1).square()).clamp_min(0).sqrt()
+    texture = torch.quantile(local[..., ::2, ::2].flatten(1), local.new_tensor([0.25, 0.5]), dim=1)
+    rise = movie[..., 2:, 1:-1] - movie[..., :-2, 1:-1]
+    run = movie[..., 1:-1, 2:] - movie[..., 1:-1, :-2]
+    edges = 0.5 * torch.hypot(rise, run)
+    strong = torch.quantile(edges[..., ::2, ::2].flatten(1), 0.95, dim=1)
+    density = (edges > 0.08).float().mean((1, 2, 3))
+    return torch.stack(
+        [noise, 0.5 * (along + across), tails, _log(texture[0]), _log(texture[1]), _log(strong), _log(density)], 1
+    )
+
+
+def _spectrum(movie: Tensor) -> Tensor:
+    """Two columns: slope of log power on log frequency over 0.05 to 0.45 cycles a pixel, and log share above 0.25."""
+    rows, cols = movie.shape[-2:]
+    window = torch.hann_window(rows, device=movie.device)[:, None] * torch.hann_window(cols, device=movie.device)[None]
+    power = torch.fft.rfft2((movie - movie.mean((-1, -2), keepdim=True)) * window).abs().square().mean(1)
+    frequency = torch.hypot(
+        torch.fft.fftfreq(rows, device=movie.device)[:, None], torch.fft.rfftfreq(cols, device=movie.device)[None]
+    )
+    rings = torch.bucketize(frequency, torch.linspace(0.05, 0.45, 13, device=movie.device))
+    log_power = torch.stack([torch.log(power[:, rings == ring].mean(1) + 1e-12) for ring in range(1, 13)], 1)
+    log_ring = torch.stack([torch.log(frequency[rings == ring].mean()) for ring in range(1, 13)])
+    centred = log_ring - log_ring.mean()
+    slope = (log_power * centred).sum(1) / centred.square().sum()
+    share = power[:, frequency > 0.25].sum(1) / (power[:, frequency > 0.02].sum(1) + 1e-12)
+    return torch.stack([slope, _log(share)], 1)
+
+
+def _motion(movie: Tensor) -> Tensor:
+    """Five columns of change over time."""
+    moving = movie.var(1, unbiased=False)
+    share = moving.mean((1, 2)) / (movie.var((1, 2, 3), unbiased=False) + _TINY)
+    deviation = moving.sqrt().flatten(1)
+    still, peak = torch.quantile(deviation, deviation.new_tensor([0.1, 0.95]), dim=1)
+    if movie.shape[1] >= 3:
+        second = movie[:, 2:] - 2 * movie[:, 1:-1] + movie[:, :-2]
+        frame_noise = second.flatten(1).abs().median(1).values / 0.6745 / math.sqrt(6)
+    else:
+        frame_noise = torch.zeros_like(share)
+    harmonics = torch.fft.rfft(movie - movie.mean(1, keepdim=True), dim=1).abs().square().mean((2, 3))
+    slow = harmonics[:, 1:4].sum(1) / (harmonics[:, 1:].sum(1) + _TINY)
+    return torch.stack([_log(share), _log(peak), _log(still), _log(frame_noise), slow], 1)
+
+
+class _Gaussian(nn.Module):
+    """Mean and a low-rank covariance; the distance is about 1 for a clip of the fit, whatever the dimension."""
+
+    centre: Tensor
+    scale: Tensor
+    basis: Tensor
+    rest: Tensor
+
+    def __init__(self, dim: int, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+        self.register_buffer("basis", torch.zeros(dim, rank))  # directions divided by their standard deviation
+        self.register_buffer("rest", torch.ones(1))  # 1 / standard deviation in every other direction
+
+    def fit(self, features: Tensor, shrinkage: float, *, own_scale: bool) -> None:
+        """Estimate from features (clip, dim); `own_scale` standardises each column first."""
+        features = features.double()
+        centre = features.mean(0)
+        spread = (features - centre).square().mean(0).sqrt()
+        overall = spread.square().mean().sqrt().clamp_min(1e-9)
+        scale = spread.clamp_min(1e-3 * overall) if own_scale else overall.expand_as(spread)
+        values = (features - centre) / scale
+        variances, directions = torch.linalg.eigh(values.T @ values / len(values))
+        variances, directions = variances.flip(0).clamp_min(0), directions.flip(1)
+        variances = (1 - shrinkage) * variances + shrinkage * variances.mean()
+        kept, left = variances[: self.rank], variances[self.rank :]
+        self.centre.copy_(centre)
+        self.scale.copy_(scale)
+        self.basis.copy_(directions[:, : self.rank] / kept.sqrt())
+        self.rest.copy_((left.mean() if len(left) else kept[-1]).rsqrt())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Mahalanobis distance over the square root of the dimension; (clip, dim) -> (clip,)."""
+        values = (features.float() - self.centre) / self.scale
+        inside = values @ self.basis
+        if self.rank == features.shape[1]:
+            return inside.square().mean(1).sqrt()
+        directions = F.normalize(self.basis, dim=0)
+        outside = (values.square().sum(1) - (values @ directions).square().sum(1)).clamp_min(0)
+        return ((inside.square().sum(1) + outside * self.rest.square()) / features.shape[1]).sqrt()
+
+
+class DomainReference(nn.Module):
+    """What in-domain clips look like; buffers only, so it is saved with the weights.
+
+    A clip's features are its embedding followed by its `image_statistics` (`domain_features`).  A score above
+    `threshold` means: unlike the studies the model learned from.
+    """
+
+    limits: Tensor
+    cutoff: Tensor
+    low: Tensor
+    high: Tensor
+    counts: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.embedding_dim = dim - len(STATISTICS)
+        if self.embedding_dim < 1:
+            raise CheckpointError(f"a domain reference needs more than {len(STATISTICS)} features, got {dim}")
+        self.look = _Gaussian(len(STATISTICS), len(STATISTICS))
+        self.embedding = _Gaussian(self.embedding_dim, min(32, self.embedding_dim))
+        self.register_buffer("limits", torch.ones(2))  # held-out limit of each distance: look, embedding
+        self.register_buffer("cutoff", torch.full((1,), torch.nan))
+        self.register_buffer("low", torch.zeros(len(STATISTICS)))
+        self.register_buffer("high", torch.zeros(len(STATISTICS)))
+        self.register_buffer("counts", torch.zeros(2))  # studies of the fit, studies held out
+
+    @property
+    def threshold(self) -> float:
+        """Study score above which a study is out of domain; `CheckpointError` before `fit` or loading."""
+        value = float(self.cutoff)
+        if not math.isfinite(value):
+            raise CheckpointError("this domain reference was never fitted; load trained weights or call fit")
+        return value
+
+    @torch.no_grad()
+    def fit(
+        self,
+        train: Sequence[Tensor],
+        held_out: Sequence[Tensor],
+        *,
+        groups: Sequence[str] | None = None,
+        quantile: float = 0.98,
+        shrinkage: float = 0.02,
+    ) -> dict[str, Any]:
+        """Learn the reference.
+
+        Args:
+            train: one (clip, dim) tensor a study; some hundred studies, not fewer than ten.
+            held_out: the same for studies that took no part in this fit; at least 10, and 1 / (1 - quantile) of them
+                for the quantile to mean what it says.
+            groups: a name for each item of `held_out`, such as "all" for a whole study and "4CH" for its 4CH clips
+                alone: the quantile is kept in every group of at least ten, so also where only one view is at hand.
+            quantile: share of new in-domain studies that pass.
+            shrinkage: of the eigenvalues towards their mean.
+
+        Returns:
+            What a model card says of it: counts, quantile, threshold.
+        """
+        if len(train) < 10 or len(held_out) < 10:
+            raise TrainingError(
+                f"a domain reference needs 10 studies to fit and 10 held out, got {len(train)} and {len(held_out)}"
+            )
+        if groups is not None and (len(groups) != len(held_out) or max(map(list(groups).count, groups)) < 10):
+            raise TrainingError("name the group of each held-out item, at least ten items in one group")
+        if any(study.ndim != 2 or study.shape[1] != self.dim or len(study) < 1 for study in [*train, *held_out]):
+            raise TrainingError(f"each study's domain features must be (clip, {self.dim})")
+        pooled = torch.cat(list(train)).float()
+        self.look.fit(pooled[:, self.embedding_dim :], shrinkage, own_scale=True)
+        self.embedding.fit(pooled[:, : self.embedding_dim], shrinkage, own_scale=False)
+        parts = torch.stack([self._parts(study).median(0).values for study in held_out])
+        self.limits.copy_(torch.stack([_upper(part, quantile) for part in parts.T]))
+        scores = (parts / self.limits).amax(1)
+        names = list(groups) if groups is not None else ["all"] * len(held_out)
+        members = [[i for i, name in enumerate(names) if name == group] for group in sorted(set(names))]
+        self.cutoff.fill_(max(float(_upper(scores[group], quantile)) for group in members if len(group) >= 10))
+        seen = torch.stack([study[:, self.embedding_dim :].float().median(0).values for study in [*train, *held_out]])
+        margin = 0.1 * (seen.amax(0) - seen.amin(0)) + _TINY
+        self.low.copy_(seen.amin(0) - margin)
+        self.high.copy_(seen.amax(0) + margin)
+        self.counts.copy_(torch.tensor([len(train), len(held_out)]))
+        return {
+            "dim": self.dim,
+            "quantile": quantile,
+            "threshold": self.threshold,
+            "n_fit": len(train),
+            "n_held_out": len(held_out),
+        }
+
+    def _parts(self, features: Tensor) -> Tensor:
+        """(clip, 2): distance of the look and of the embedding."""
+        if features.ndim != 2 or features.shape[1] != self.dim:
+            raise ValueError(f"domain features must be (clip, {self.dim}), got {tuple(features.shape)}")
+        embedding, look = features[:, : self.embedding_dim], features[:, self.embedding_dim :]
+        return torch.stack([self.look(look), self.embedding(embedding)], 1)
+
+    @torch.no_grad()
+    def score(self, features: Tensor) -> Tensor:
+        """Score of each clip: the greater of its two distances, each in units of its held-out limit; (clip,)."""
+        return (self._parts(features) / self.limits).amax(1)
+
+    @torch.no_grad()
+    def study_score(self, features: Tensor) -> float:
+        """Score of a study from all its clips (clip, dim): medians over clips, then the greater of the two."""
+        return float((self._parts(features).median(0).values / self.limits).max())
+
+    @torch.no_grad()
+    def reasons(self, features: Tensor, most: int = 6) -> list[str]:
+        """In plain words, the measured properties of a study (clip, dim) outside the range of the reference studies.
+
+        The farthest outside first; empty when the study is in domain.
+        """
+        if self.study_score(features) <= self.threshold:
+            return []
+        look, embedding = (self._parts(features).median(0).values / self.limits).tolist()
+        middle = features[:, self.embedding_dim :].float().median(0).values
+        width = (self.high - self.low).clamp_min(_TINY)
+        beyond = torch.maximum(self.low - middle, middle - self.high) / width
+        lines = []
+        for i in beyond.argsort(descending=True)[:most].tolist():
+            if beyond[i] > 0:
+                side = "below" if middle[i] < self.low[i] else "above"
+                lines.append(
+                    f"{STATISTICS[i].words}: {middle[i]:.3g}, {side} the {self.low[i]:.3g} to {self.high[i]:.3g} "
+                    "of the studies the model learned from"
+                )
+        if not lines and look > self.threshold:
+            lines.append(f"each image property alone is usual, their combination is not ({look:.1f} times the limit)")
+        if embedding > self.threshold:
+            lines.append(
+                f"the network's own description of the images is {embedding:.1f} times as far off as its limit"
+            )
+        return lines
+
+
+def _upper(scores: Tensor, quantile: float) -> Tensor:
+    """The split-conformal upper quantile: the ceil((n + 1) q)-th smallest, at most the greatest."""
+    rank = min(len(scores), math.ceil((len(scores) + 1) * quantile))
+    return scores.sort().values[rank - 1]
+
+
+def domain_features(embeddings: Tensor, clips: Tensor) -> Tensor:
+    """Features for `DomainReference`: embeddings (clip, d) beside the statistics of clips (clip, c, t, h, w)."""
+    return torch.cat([embeddings.float(), image_statistics(clips).to(embeddings.device)], 1)

@@ -1,0 +1,122 @@
+"""Gated-attention pooling over the clips of a study (Ilse et al. 2018, arXiv 1802.04712), as Shad et al. use it.
+
+A study is a bag of clip embeddings; the head weighs the clips, adds them up and predicts one value or some logits.
+Bags of different sizes are padded and masked, so a study gets the same answer alone and in a batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cardiolens.errors import InputError
+
+
+@dataclass(frozen=True)
+class MILConfig:
+    """Architecture of a head.
+
+    Attributes:
+        kind: "regression" (output = 100 * logits: a percentage) or "classification" (output = sigmoid of logits).
+        outputs: number of values predicted.
+        embed_dim: width of a clip embedding.
+        layer_norm: LayerNorm before the pooling; the paper has it for classification only.
+        initial: value of the last bias at the start, in output units over 100; 0.57 for LVEF in the paper.
+    """
+
+    kind: Literal["regression", "classification"] = "regression"
+    outputs: int = 1
+    embed_dim: int = 512
+    hidden: int = 256
+    gate: int = 128
+    dropout: float = 0.25
+    layer_norm: bool | None = None
+    initial: float = 0.57
+
+    def __post_init__(self) -> None:
+        if self.layer_norm is None:
+            object.__setattr__(self, "layer_norm", self.kind == "classification")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class MILOutput(NamedTuple):
+    """logits (batch, n); attention_raw (batch, clip) before softmax, -inf at padding; attention (batch, clip), adds up
+    to 1 a study; output (batch, n) in the head's unit: percent, or probability."""
+
+    logits: Tensor
+    attention_raw: Tensor
+    attention: Tensor
+    output: Tensor
+
+
+class GatedAttentionMIL(nn.Module):
+    """Embeddings of a study's clips -> one prediction and a weight for each clip."""
+
+    def __init__(self, config: MILConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MILConfig()
+        self.instance = nn.Sequential(
+            nn.Linear(config.embed_dim, config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+        )
+        self.norm = nn.LayerNorm(config.hidden) if config.layer_norm else None
+        self.gate_tanh = nn.Linear(config.hidden, config.gate)
+        self.gate_sigmoid = nn.Linear(config.hidden, config.gate)
+        self.gate_weight = nn.Linear(config.gate, 1)
+        self.dropout = nn.Dropout(config.dropout)
+        self.predict = nn.Linear(config.hidden, config.outputs)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+        if config.kind == "regression":
+            nn.init.constant_(self.predict.bias, config.initial)
+
+    def forward(self, bag: Tensor, mask: Tensor | None = None) -> MILOutput:
+        """Pool each bag and predict.
+
+        Args:
+            bag: (batch, clip, embed_dim); what stands at padding does not matter, not even NaN.
+            mask: (batch, clip) bool, True for a real clip; None when there is no padding.
+
+        Raises:
+            InputError: wrong shapes, or a study without a single clip.
+        """
+        mask = self._check(bag, mask)
+        bag = bag.masked_fill(~mask[..., None], 0.0)
+        instances = self.instance(bag)
+        if self.norm is not None:
+            instances = self.norm(instances)
+        gated = torch.tanh(self.gate_tanh(instances)) * torch.sigmoid(self.gate_sigmoid(instances))
+        raw = self.gate_weight(gated)[..., 0].masked_fill(~mask, float("-inf"))
+        attention = torch.softmax(raw, dim=1)
+        pooled = (attention[:, None] @ instances)[:, 0]
+        logits = self.predict(self.dropout(pooled))
+        output = 100 * logits if self.config.kind == "regression" else torch.sigmoid(logits)
+        return MILOutput(logits, raw, attention, output)
+
+    def _check(self, bag: Tensor, mask: Tensor | None) -> Tensor:
+        if bag.ndim != 3 or bag.shape[-1] != self.config.embed_dim:
+            raise InputError(
+                f"a bag must be (study, clip, {self.config.embed_dim}), got {tuple(bag.shape)}; "
+                "add a leading axis for a single study"
+            )
+        if mask is None:
+            mask = torch.ones(bag.shape[:2], dtype=torch.bool, device=bag.device)
+        if mask.shape != bag.shape[:2] or mask.dtype != torch.bool:
+            raise InputError(
+                f"the mask must be bool of shape {tuple(bag.shape[:2])}, got {mask.dtype} {tuple(mask.shape)}"
+            )
+        empty = (~mask.any(1)).nonzero()[:, 0].tolist()
+        if empty:
+            raise InputError(f"no clip at all in study {empty} of the batch; leave such studies out")
+        return mask

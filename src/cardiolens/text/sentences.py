@@ -1,0 +1,69 @@
+"""A report in sentences, and a random few of them for a training step."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from cardiolens.errors import InputError
+
+_BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,2}[.)](?!\d))\s+")
+_WORD = re.compile(r"\w")
+
+
+@lru_cache(maxsize=1)
+def _segmenter() -> Any:
+    import pysbd
+
+    return pysbd.Segmenter(language="en", clean=False)
+
+
+@lru_cache(maxsize=8192)
+def split_sentences(text: str) -> tuple[str, ...]:
+    """Sentences of a report in order; a line break ends one, list marks are dropped, decimals and "Dr." stay whole.
+
+    >>> split_sentences("LVEF is 55.2 %. No scar.")
+    ('LVEF is 55.2 %.', 'No scar.')
+    """
+    sentences: list[str] = []
+    for paragraph in _paragraphs(text):
+        for piece in _segmenter().segment(paragraph):
+            sentence = " ".join(piece.split())
+            if _WORD.search(sentence):
+                sentences.append(sentence)
+    return tuple(sentences)
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Lines joined where a sentence runs on: the next line starts in lower case and the line had no full stop."""
+    paragraphs: list[str] = []
+    open_line = False
+    for raw in text.splitlines():
+        line = raw.strip()
+        if not line:
+            open_line = False
+            continue
+        bullet = _BULLET.match(line)
+        bare = line[bullet.end() :] if bullet else line
+        if open_line and not bullet and (bare[0].islower() or bare[0].isdigit()):
+            paragraphs[-1] += " " + bare
+        else:
+            paragraphs.append(bare)
+        open_line = not bare.endswith((".", "!", "?", ":"))
+    return paragraphs
+
+
+def sample_sentences(text: str, n: int, rng: np.random.Generator) -> list[str]:
+    """`n` different sentences drawn at random, in report order; all of them when there are fewer.
+
+    Five at each step in Shad et al.; that they keep their order is our choice.
+    """
+    if n < 1:
+        raise InputError(f"the number of sentences to draw must be at least 1, got {n}")
+    sentences = split_sentences(text)
+    if len(sentences) <= n:
+        return list(sentences)
+    return [sentences[i] for i in np.sort(rng.choice(len(sentences), size=n, replace=False))]

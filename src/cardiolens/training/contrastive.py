@@ -1,0 +1,147 @@
+"""Contrastive pretraining of a video tower by the text of reports (Shad et al.)."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from cardiolens._version import __version__
+from cardiolens.datasets.splits import Split
+from cardiolens.errors import TrainingError
+from cardiolens.hub import load_model, save_model, with_text_tower
+from cardiolens.models.dual_encoder import DualEncoder
+from cardiolens.objectives import flood, info_nce
+from cardiolens.store import StudyStore
+from cardiolens.training.data import ClipSource, ContrastBatch, ReportPairs, contrast_loader
+from cardiolens.training.recipe import PretrainRecipe
+from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.transforms import ClipTransform, augmix
+
+logger = logging.getLogger(__name__)
+
+
+class ContrastiveModule(TrainingModule):
+    """Both towers under the flooded InfoNCE loss."""
+
+    def __init__(self, model: DualEncoder, recipe: PretrainRecipe) -> None:
+        super().__init__(recipe)
+        self.model, self.settings = model, recipe
+
+    def training_step(self, batch: ContrastBatch, batch_idx: int) -> Tensor:
+        augment = self.settings.augment
+        clips = augmix(
+            batch.clips,
+            self.augment_generator(batch.epoch, batch_idx),
+            severity=augment.severity,
+            width=augment.width,
+        )
+        loss = flood(self._contrast(batch, clips), self.settings.objective.flood)
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.tokens))
+        return loss
+
+    def validation_step(self, batch: ContrastBatch, batch_idx: int) -> None:
+        self.log("val", self._contrast(batch, batch.clips), batch_size=len(batch.tokens))
+
+    def _contrast(self, batch: ContrastBatch, clips: Tensor) -> Tensor:
+        objective = self.settings.objective
+        return info_nce(
+            self.model.embed(clips),
+            self.model.embed_tokens(batch.tokens, batch.mask),
+            batch.owner,
+            temperature=objective.temperature,
+            video_weight=objective.video_weight,
+        )
+
+
+class KeepModel(Callback):
+    """Saves the model folder every so many epochs."""
+
+    def __init__(self, folder: RunFolder, every: int) -> None:
+        self.folder, self.every = folder, every
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every == 0 and isinstance(pl_module, ContrastiveModule):
+            save_model(pl_module.model, self.folder.path / "checkpoints" / f"epoch_{epoch:04d}")
+
+
+def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
+    """Run, or go on with, a contrastive pretraining.
+
+    Returns:
+        the folder of the final model.
+
+    Raises:
+        TrainingError: no reports, too few studies, NaN loss, a run folder of another recipe.
+    """
+    folder = RunFolder(out, recipe)
+    if folder.finished:
+        logger.warning("%s is finished; nothing to do", out)
+        return folder.final
+    split = folder.split(store)
+    L.seed_everything(recipe.seed, verbose=False)
+    train_keys, val_keys = (_with_report(store, split, part) for part in ("train", "val"))
+    model = _start_model(recipe, store, train_keys)
+    source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache)
+    loaders = [
+        contrast_loader(
+            ReportPairs(
+                source,
+                keys,
+                seed=recipe.seed,
+                sentences=recipe.text.sentences,
+                clips_per_study=recipe.clips_per_study,
+                plane_sampling=recipe.plane_sampling,
+            ),
+            model.tokenise,
+            batch=recipe.optimiser.batch,
+            seed=recipe.seed,
+            train=keys is train_keys,
+        )
+        for keys in (train_keys, val_keys)
+    ]
+    module = ContrastiveModule(model, recipe)
+    callbacks: list[Callback] = [KeepModel(folder, recipe.checkpoint_every), KeepState(folder)]
+    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))])
+    resume = folder.resume if folder.resume.exists() else None
+    trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    model.card.metrics = {name: round(float(v), 4) for name, v in trainer.callback_metrics.items()}
+    model.card.provenance = {
+        "version": __version__,
+        "recipe": recipe.name,
+        "recipe_hash": recipe.hash,
+        "data_hash": store.hash(),
+        "split_hash": split.hash,
+        "epochs": recipe.optimiser.epochs,
+    }
+    save_model(model, folder.final)
+    return folder.final
+
+
+def _with_report(store: StudyStore, split: Split, part: str) -> list[str]:
+    keys = [key for key in split[part] if store.report(key)]
+    if len(keys) < 2:
+        raise TrainingError(
+            f"part '{part}' has {len(keys)} studies with a report (of {len(split[part])}); "
+            "pretraining needs two or more: ingest with --reports"
+        )
+    if len(keys) < len(split[part]):
+        logger.warning("%d studies of '%s' have no report and are left out", len(split[part]) - len(keys), part)
+    return keys
+
+
+def _start_model(recipe: PretrainRecipe, store: StudyStore, train_keys: list[str]) -> DualEncoder:
+    """The video tower of the recipe and a text tower whose vocabulary comes from the training reports alone."""
+    model = load_model(recipe.model, weights=recipe.weights)
+    corpus = [store.report(key) or "" for key in train_keys]
+    model = with_text_tower(model, corpus=corpus, settings=recipe.text)
+    model.train()
+    torch.set_float32_matmul_precision("high")
+    return model

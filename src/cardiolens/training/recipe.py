@@ -1,0 +1,176 @@
+"""Recipes: every hyperparameter of a run in one YAML file, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cardiolens.clips import PlaneSampling
+from cardiolens.errors import RecipeError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitRecipe(_Strict):
+    """A split file, or fractions by patient and the seed that deals them."""
+
+    file: str | None = None
+    fractions: dict[str, float] = Field(default_factory=lambda: {"train": 0.66, "val": 0.34})
+    seed: int = 0
+
+
+class TextRecipe(_Strict):
+    """How reports become tokens and one vector."""
+
+    pretrained: str | None = None  # folder of a Hugging Face BERT; None trains a small one with its own vocabulary
+    vocabulary: int = Field(4000, ge=100)  # words of that vocabulary
+    sentences: int = Field(5, ge=1)  # drawn anew at each step (Shad et al.)
+    max_tokens: int = Field(128, ge=8)
+    pooling: Literal["cls", "mean", "max"] = "mean"
+    freeze_layers: int = Field(6, ge=0)
+
+
+class AugmentRecipe(_Strict):
+    """AugMix; severity 0 switches it off."""
+
+    severity: float = Field(3.0, ge=0, le=10)
+    width: int = Field(3, ge=1)
+
+
+class ContrastRecipe(_Strict):
+    """The contrastive objective; the paper gives no temperature or video_weight (lambda), these are ConVIRT's."""
+
+    temperature: float = Field(0.1, gt=0)
+    video_weight: float = Field(0.75, ge=0, le=1)
+    flood: float = Field(0.5, ge=0)
+
+
+class OptimiserRecipe(_Strict):
+    """AdamW with optional warm-up and one of two decays: by steps of epochs, or cosine to zero."""
+
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    eps: float = Field(1e-8, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    batch: int = Field(ge=1)  # studies a step
+    epochs: int = Field(ge=1)
+    max_steps: int = -1
+    warmup_epochs: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "step", "cosine"] = "constant"
+    decay_at: tuple[int, ...] = ()
+    decay: float = Field(0.1, gt=0)
+    clip_norm: float | None = None
+
+    @model_validator(mode="after")
+    def _steps_need_epochs(self) -> OptimiserRecipe:
+        if (self.schedule == "step") != bool(self.decay_at):
+            raise ValueError("`decay_at` goes with `schedule: step`, and only with it")
+        return self
+
+
+class _Run(_Strict):
+    name: str
+    seed: int = 0
+    model: str = "shad-mvit-tiny"
+    weights: str | None = None  # checkpoint to start from; None starts from random weights
+    store: str | None = None  # the --store flag overrides
+    split: SplitRecipe = SplitRecipe()
+    augment: AugmentRecipe = AugmentRecipe()
+    optimiser: OptimiserRecipe
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: str = "auto"
+    devices: int = 1
+    cache: bool = True  # keep transformed clips in memory (float16)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of every setting, first 16 hex digits."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class PretrainRecipe(_Run):
+    """Contrastive pretraining of a video and a text tower on studies with reports."""
+
+    kind: Literal["pretrain"] = "pretrain"
+    text: TextRecipe = TextRecipe()
+    clips_per_study: Literal["1", "views", "all"] = "1"
+    plane_sampling: PlaneSampling = "all"  # which planes of a view the draw is made from
+    objective: ContrastRecipe = ContrastRecipe()
+    checkpoint_every: int = Field(10, ge=1)  # epochs
+
+    @field_validator("clips_per_study", mode="before")
+    @classmethod
+    def _number_is_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
+
+
+class FinetuneRecipe(_Run):
+    """Regression of one label of a study from its bag of clips."""
+
+    kind: Literal["finetune"] = "finetune"
+    mode: Literal["finetune", "transfer", "linear"] = "finetune"
+    task: str = "lvef"
+    label: str = "lvef_pct"
+    unit: str = "%"
+    fraction: float = Field(1.0, gt=0, le=1)  # of the training patients
+    fraction_seed: int = 0
+    plane_sampling: PlaneSampling = "random_half"
+    huber_delta: float = Field(5.0, gt=0)  # in the label's unit; not given by the paper, ours
+    select: Literal["best", "last"] = "best"  # epoch kept, by validation error
+    coverage: float = Field(0.9, gt=0, lt=1)  # of the prediction interval, from the part `calibration` of the split
+
+
+Recipe = TypeVar("Recipe", PretrainRecipe, FinetuneRecipe)
+
+
+def load_recipe(path: Path, kind: type[Recipe], overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply `key.sub=value` overrides.
+
+    Raises:
+        RecipeError: not YAML, an unknown key (with the nearest known one), a value out of range.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not YAML: {error}") from error
+    if not isinstance(fields, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of settings, see recipes/ for examples")
+    for override in overrides:
+        _apply(fields, override)
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise RecipeError(f"{path}: " + "; ".join(_explain(kind, e) for e in error.errors())) from error
+
+
+def _apply(fields: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise RecipeError(f"--set takes key=value, got '{override}'")
+    *outer, last = name.split(".")
+    for key in outer:
+        fields = fields.setdefault(key, {})
+        if not isinstance(fields, dict):
+            raise RecipeError(f"--set {override}: '{key}' holds no settings")
+    fields[last] = yaml.safe_load(value)
+
+
+def _explain(kind: type[BaseModel], error: Any) -> str:
+    """One pydantic complaint in a line, with the nearest known key for an unknown one."""
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{where or 'recipe'}: {error['msg']}"
+    model: Any = kind
+    for part in error["loc"][:-1]:
+        model = model.model_fields[part].annotation
+    near = difflib.get_close_matches(str(error["loc"][-1]), list(model.model_fields), n=1)
+    return f"unknown key '{where}'" + (f"; did you mean '{near[0]}'?" if near else "")

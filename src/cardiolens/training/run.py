@@ -1,0 +1,220 @@
+"""A run folder: what was asked, how far it got, what came out; killed and started again, it goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cardiolens.datasets.splits import Split, make_split
+from cardiolens.errors import RecipeError, TrainingError
+from cardiolens.store import StudyStore
+from cardiolens.training.recipe import FinetuneRecipe, OptimiserRecipe, PretrainRecipe
+
+logger = logging.getLogger(__name__)
+
+
+class RunFolder:
+    """`recipe.yaml`, `split.json`, `log/`, `resume.ckpt`, `timing.json`, `checkpoints/`, `final/`."""
+
+    def __init__(self, path: Path, recipe: PretrainRecipe | FinetuneRecipe) -> None:
+        self.path, self.recipe = path, recipe
+        path.mkdir(parents=True, exist_ok=True)
+        kept = path / "recipe.yaml"
+        settings = recipe.model_dump(mode="json")
+        if kept.exists() and yaml.safe_load(kept.read_text()) != settings:
+            raise TrainingError(f"{path} holds a run of another recipe; choose another --out or remove it")
+        if not kept.exists() and any(path.iterdir()):
+            raise TrainingError(f"{path} is not empty and holds no run; choose another --out")
+        kept.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+    @property
+    def resume(self) -> Path:
+        """Lightning's state after the last whole epoch."""
+        return self.path / "resume.ckpt"
+
+    @property
+    def final(self) -> Path:
+        """The model folder that the run leaves."""
+        return self.path / "final"
+
+    @property
+    def finished(self) -> bool:
+        return (self.final / "card.json").exists()
+
+    def split(self, store: StudyStore) -> Split:
+        """The run's split: kept one, the recipe's file, or newly dealt; saved beside the recipe."""
+        kept = self.path / "split.json"
+        if kept.exists():
+            split = Split.load(kept)
+        elif self.recipe.split.file is not None:
+            split = Split.load(Path(self.recipe.split.file))
+        else:
+            split = make_split(store.keys(), self.recipe.split.fractions, self.recipe.split.seed)
+        split.require_known(store.keys())
+        split.save(kept)
+        return split
+
+    def write_timing(self, stages: Mapping[str, float]) -> None:
+        """Seconds by stage, added to what earlier starts of the run took."""
+        path = self.path / "timing.json"
+        before: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        after = {stage: before.get(stage, 0.0) + stages.get(stage, 0.0) for stage in [*before, *stages]}
+        path.write_text(json.dumps(after, indent=1))
+
+
+def open_store(recipe: PretrainRecipe | FinetuneRecipe, flag: Path | None) -> StudyStore:
+    """The store of the --store flag, else the recipe's."""
+    chosen = flag if flag is not None else recipe.store
+    if chosen is None:
+        raise RecipeError("no store: give --store or `store:` in the recipe (make one with `cardiolens ingest`)")
+    return StudyStore(Path(chosen))
+
+
+def learning_rate(settings: OptimiserRecipe, epoch: float) -> float:
+    """Learning rate at a fractional epoch: warm-up, then constant, steps or cosine."""
+    if epoch < settings.warmup_epochs:
+        return settings.lr * max(epoch, 1e-3) / settings.warmup_epochs
+    if settings.schedule == "step":
+        return settings.lr * settings.decay ** sum(epoch >= at for at in settings.decay_at)
+    if settings.schedule == "cosine":
+        span = max(settings.epochs - settings.warmup_epochs, 1e-9)
+        return settings.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, (epoch - settings.warmup_epochs) / span)))
+    return settings.lr
+
+
+class TrainingModule(L.LightningModule):
+    """What pretraining and fine-tuning share: AdamW, the rate as a function of time, NaN refused, seeds by epoch."""
+
+    def __init__(self, recipe: PretrainRecipe | FinetuneRecipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.stages = {"data": 0.0, "forward": 0.0, "backward": 0.0}
+        self._mark = 0.0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        s = self.recipe.optimiser
+        trained = [p for p in self.parameters() if p.requires_grad]
+        return torch.optim.AdamW(trained, lr=s.lr, weight_decay=s.weight_decay, eps=s.eps, betas=s.betas)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
+        self._mark = time.perf_counter()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self._clock("data")
+        epoch = self.current_epoch + batch_idx / max(1, self.trainer.num_training_batches)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = learning_rate(self.recipe.optimiser, epoch)
+
+    def on_before_backward(self, loss: torch.Tensor) -> None:
+        self._clock("forward")
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"loss is {loss.item()} in epoch {self.current_epoch}; lower optimiser.lr, set optimiser.clip_norm, "
+                "or train in 32-true; the run can go on from the last whole epoch"
+            )
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._clock("backward")
+
+    def augment_generator(self, epoch: int, batch_idx: int) -> torch.Generator:
+        """The randomness of one batch's augmentation."""
+        generator = torch.Generator(device=self.device)
+        return generator.manual_seed((self.recipe.seed * 1_000_003 + epoch) * 100_003 + batch_idx)
+
+    def _clock(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.stages[stage] += now - self._mark
+        self._mark = now
+
+
+class KeepState(Callback):
+    """Saves Lightning's state after each epoch, whole or not at all, and the seconds by stage."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        part = self.folder.resume.with_suffix(".part")
+        trainer.save_checkpoint(part, weights_only=False)
+        part.replace(self.folder.resume)
+        if isinstance(pl_module, TrainingModule):
+            self.folder.write_timing(pl_module.stages)
+            pl_module.stages = dict.fromkeys(pl_module.stages, 0.0)
+
+
+class Bar(Callback):
+    """One line: epoch, losses, studies per second, time left."""
+
+    def __init__(self, title: str, studies: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+        self.progress = Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self.title, self.studies = title, studies
+        self.task: TaskID | None = None
+        self.start = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        total = (trainer.max_epochs or 1) * trainer.num_training_batches
+        done = trainer.current_epoch * int(trainer.num_training_batches)
+        self.task = self.progress.add_task(self.title, total=total, completed=done, state="")
+        self.progress.start()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.task is None:
+            return
+        share = (batch_idx + 1) / trainer.num_training_batches
+        rate = self.studies * share / max(time.perf_counter() - self.start, 1e-9)
+        shown = {name: float(value) for name, value in trainer.callback_metrics.items() if name in ("loss", "val")}
+        losses = "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
+        state = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {losses}  {rate:.1f} studies/s"
+        self.progress.update(self.task, advance=1, state=state)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self.progress.stop()
+
+
+def make_trainer(folder: RunFolder, callbacks: list[Callback]) -> L.Trainer:
+    """A Lightning trainer that logs to CSV (and TensorBoard where installed) and keeps its state in the run folder."""
+    recipe = folder.recipe
+    loggers: list[Any] = [CSVLogger(folder.path, name="log", version="csv")]
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        loggers.append(TensorBoardLogger(folder.path, name="log", version="tensorboard"))
+    except ModuleNotFoundError:
+        logger.info("TensorBoard is not installed; logging to CSV only (pip install 'cardiolens[logs]')")
+    for noisy in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    return L.Trainer(
+        max_epochs=recipe.optimiser.epochs,
+        max_steps=recipe.optimiser.max_steps,
+        accelerator=recipe.accelerator,
+        devices=recipe.devices,
+        precision=recipe.precision,
+        gradient_clip_val=recipe.optimiser.clip_norm,
+        logger=loggers,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+    )

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+
+from cardiolens.errors import RecipeError
+from cardiolens.training.recipe import FinetuneRecipe, PretrainRecipe, load_recipe
+from cardiolens.training.run import learning_rate
+
+RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml"))
+
+
+def kind_of(path):
+    return PretrainRecipe if "pretrain" in path.name else FinetuneRecipe
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_every_recipe_of_the_repository_loads_and_is_named_after_its_file(path):
+    assert load_recipe(path, kind_of(path)).name == path.stem
+
+
+def test_the_paper_recipe_carries_the_paper_s_numbers():
+    recipe = load_recipe(next(p for p in RECIPES if p.stem == "shad_pretrain"), PretrainRecipe)
+    o = recipe.optimiser
+    assert (o.lr, o.weight_decay, o.eps, o.batch, o.epochs) == (4.8e-5, 1e-6, 1e-8, 32, 600)
+    assert (o.schedule, o.decay_at, o.decay) == ("step", (300,), 0.1)
+    assert (recipe.objective.flood, recipe.text.sentences, recipe.text.freeze_layers) == (0.5, 5, 6)
+    assert (recipe.model, recipe.clips_per_study, recipe.checkpoint_every) == ("shad-mvit-b16", "1", 10)
+
+
+def write(tmp_path, text):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+MINIMAL = "kind: finetune\nname: x\noptimiser: {lr: 1e-4, batch: 2, epochs: 3}\n"
+
+
+def test_overrides_reach_nested_settings_and_change_the_hash(tmp_path):
+    path = write(tmp_path, MINIMAL)
+    plain = load_recipe(path, FinetuneRecipe)
+    changed = load_recipe(path, FinetuneRecipe, ["optimiser.epochs=7", "mode=transfer"])
+    assert (changed.optimiser.epochs, changed.mode) == (7, "transfer")
+    assert plain.hash != changed.hash
+    assert plain.hash == load_recipe(path, FinetuneRecipe).hash
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINIMAL + "optimizer: {}\n", "unknown key 'optimizer'; did you mean 'optimiser'"),
+        (MINIMAL.replace("batch", "bacth"), "unknown key 'optimiser.bacth'; did you mean 'batch'"),
+        (MINIMAL.replace("1e-4", "-1"), "optimiser.lr: .*greater than 0"),
+        (MINIMAL + "mode: magic\n", "mode: .*finetune"),
+        ("- a\n- b\n", "mapping"),
+        ("a: [1\n", "not YAML"),
+        (MINIMAL.replace("kind: finetune", "kind: pretrain"), "kind"),
+        (MINIMAL.replace("epochs: 3", "epochs: 3, decay_at: [2]"), "schedule: step"),
+    ],
+)
+def test_a_bad_recipe_says_what_is_wrong_where(tmp_path, text, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe(write(tmp_path, text), FinetuneRecipe)
+    assert "recipe.yaml" in str(caught.value)
+
+
+def test_an_override_without_value_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="key=value"):
+        load_recipe(write(tmp_path, MINIMAL), FinetuneRecipe, ["mode"])
+
+
+def test_the_learning_rate_warms_up_steps_and_falls_as_a_cosine(tmp_path):
+    def rate(settings, epoch):
+        recipe = load_recipe(write(tmp_path, MINIMAL), FinetuneRecipe, [f"optimiser.{s}" for s in settings])
+        return learning_rate(recipe.optimiser, epoch)
+
+    assert rate([], 2.5) == 1e-4
+    assert rate(["warmup_epochs=2"], 1.0) == pytest.approx(5e-5)
+    steps = ["epochs=600", "schedule=step", "decay_at=[300]"]
+    assert rate(steps, 299.9) == 1e-4
+    assert rate(steps, 300) == pytest.approx(1e-5)
+    cosine = ["epochs=10", "schedule=cosine"]
+    assert rate(cosine, 5) == pytest.approx(5e-5)
+    assert rate(cosine, 10) == pytest.approx(0)
