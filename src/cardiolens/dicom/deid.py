@@ -130,8 +130,8 @@ def pseudonymise(study: Study, key: bytes, *, also: Mapping[str, str] | None = N
 
     Patient and accession become `Pseudonym`; each stands in for the other where one is missing.  Notes, sources,
     refusals, attributes and the report lose every occurrence of the raw identifiers, of DICOM UIDs (the report keeps
-    those) and of the strings in `also`.  Names, dates and addresses that a report may hold are *not* found: give reports
-    that are already free of them.
+    those) and of the strings in `also`.  Other names, dates and addresses that a report may hold are *not* found: give
+    reports that are already free of them.
 
     Args:
         study: pixels stay unread.
@@ -146,16 +146,21 @@ def pseudonymise(study: Study, key: bytes, *, also: Mapping[str, str] | None = N
         raise StoreError("the study carries neither a patient identifier nor an accession; give it one before storing")
     new_patient = patient if isinstance(patient, Pseudonym) else pseudonym("patient", patient, key)
     new_accession = accession if isinstance(accession, Pseudonym) else pseudonym("accession", accession, key)
+    return relabel(study, new_patient, new_accession, also=also)
+
+
+def relabel(study: Study, patient: Pseudonym, accession: Pseudonym, *, also: Mapping[str, str] | None = None) -> Study:
+    """The study under given pseudonyms, its texts free of the raw identifiers that it carried (see `pseudonymise`)."""
     words = dict(also or {})
-    for raw, new, name in ((patient, new_patient, "patient"), (accession, new_accession, "accession")):
-        if not isinstance(raw, Pseudonym):
+    for raw, new, name in ((study.accession, accession, "accession"), (study.patient, patient, "patient")):
+        if raw is not None and not isinstance(raw, Pseudonym):
             words[raw.strip()] = f"[{name} {new}]"
     scrubber = Scrubber(words)
     return dataclasses.replace(
         study,
         cines=tuple(_scrubbed_cine(cine, scrubber) for cine in study.cines),
-        patient=new_patient,
-        accession=new_accession,
+        patient=patient,
+        accession=accession,
         site=None if study.site is None else scrubber(study.site),
         report=None if study.report is None else scrubber(study.report, uids=False),
         refused=tuple(

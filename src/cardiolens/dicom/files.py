@@ -16,8 +16,8 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -31,7 +31,11 @@ MAX_TOTAL_BYTES = 32 * 2**30
 MAX_MEMBER_BYTES = 4 * 2**30
 
 _TAR_NAME = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+_COMPRESSED: dict[bytes, Callable[[str], object]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZ": bz2.BZ2File,
+    b"\xfd7": lzma.LZMAFile,
+}
 
 PathLike = str | os.PathLike[str]
 
@@ -79,7 +83,7 @@ def list_files(paths: Sequence[PathLike]) -> tuple[list[FileRef], list[str]]:
     """
     plain: dict[str, FileRef] = {}
     archives: dict[str, None] = {}
-    for path in map(os.fspath, paths):
+    for path in (os.fspath(path) for path in paths):
         if not Path(path).exists():
             raise ReadError(f"{path}: no such file or folder")
         for name in _walk(path):
@@ -109,8 +113,7 @@ def archive_contents(path: str, wanted: Iterable[str] | None = None) -> Iterator
     names = None if wanted is None else frozenset(wanted)
     try:
         reader = _zip_contents if zipfile.is_zipfile(path) else _tar_contents
-        with closing(reader(path, names)) as contents:
-            yield from contents
+        yield from reader(path, names)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise ReadError(f"{path}: damaged archive ({error}); download or pack it again") from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted; a compression that Python lacks
@@ -155,7 +158,7 @@ def _tar_contents(path: str, wanted: frozenset[str] | None) -> Iterator[tuple[Fi
 def _decompressed(path: str) -> Iterator[IO[bytes]]:
     with Path(path).open("rb") as file:
         opener = _COMPRESSED.get(file.read(2))
-    raw = cast("BinaryIO", opener(path, "rb") if opener else Path(path).open("rb"))
+    raw = cast("BinaryIO", opener(path) if opener else io.BufferedReader(io.FileIO(path)))
     with raw, _BoundedStream(raw, path) as stream:
         yield cast("IO[bytes]", stream)
 
@@ -216,7 +219,7 @@ def open_files(refs: Iterable[FileRef]) -> Iterator[tuple[FileRef, BinaryIO]]:
             inside.setdefault(ref.path, []).append(ref.member)
             continue
         try:
-            stream = Path(ref.path).open("rb")
+            stream = io.BufferedReader(io.FileIO(ref.path))
         except OSError as error:
             raise ReadError(f"{ref.name}: cannot be opened any more ({error.strerror})") from error
         with stream:

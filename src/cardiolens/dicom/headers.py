@@ -1,10 +1,10 @@
-"""One DICOM file → its frames as plain facts (no pixels).  Enhanced, plain multi-frame and classic files come out alike."""
+"""One DICOM file → its frames as plain facts, no pixels; enhanced, plain multi-frame and classic files alike."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import BinaryIO
@@ -46,18 +46,52 @@ _GROUPS = {  # attribute → the functional group that holds it (DICOM PS3.3 C.7
     "FlipAngle": "MRTimingAndRelatedParametersSequence",
     "InversionTimes": "MRModifierSequence",
 }
-_TEXTS = (
-    "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesDescription StudyDescription ProtocolName "
-    "SequenceName PulseSequenceName Modality Manufacturer ManufacturerModelName PatientID PatientSex PatientAge "
-    "PatientBirthDate StudyDate AccessionNumber InstitutionName ScanningSequence SequenceVariant ScanOptions "
-    "BurnedInAnnotation PhotometricInterpretation MRAcquisitionType PhaseContrast InversionRecovery Tagging "
-    "SteadyStatePulseSequence CardiacSynchronizationTechnique ConversionType SeriesTime"
-).split()
-_NUMBERS = (
-    "MagneticFieldStrength EchoTime SpacingBetweenSlices HeartRate NominalInterval CardiacNumberOfImages InversionTime "
-    "FrameTime NumberOfTemporalPositions"
-).split()
-_FRAME_NUMBERS = "RepetitionTime FlipAngle SliceThickness EffectiveEchoTime".split()
+_TEXTS = [
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesDescription",
+    "StudyDescription",
+    "ProtocolName",
+    "SequenceName",
+    "PulseSequenceName",
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "PatientID",
+    "PatientSex",
+    "PatientAge",
+    "PatientBirthDate",
+    "StudyDate",
+    "AccessionNumber",
+    "InstitutionName",
+    "ScanningSequence",
+    "SequenceVariant",
+    "ScanOptions",
+    "BurnedInAnnotation",
+    "PhotometricInterpretation",
+    "MRAcquisitionType",
+    "PhaseContrast",
+    "InversionRecovery",
+    "Tagging",
+    "SteadyStatePulseSequence",
+    "CardiacSynchronizationTechnique",
+    "ConversionType",
+    "SeriesTime",
+]
+_NUMBERS = [
+    "MagneticFieldStrength",
+    "EchoTime",
+    "SpacingBetweenSlices",
+    "HeartRate",
+    "NominalInterval",
+    "CardiacNumberOfImages",
+    "InversionTime",
+    "FrameTime",
+    "NumberOfTemporalPositions",
+]
+_FRAME_NUMBERS = ["RepetitionTime", "FlipAngle", "SliceThickness", "EffectiveEchoTime"]
 
 
 class FileKind(Enum):
@@ -72,7 +106,7 @@ class FileKind(Enum):
 
 @dataclass(frozen=True)
 class FileHeader:
-    """Facts shared by all frames of a file.  `texts` and `numbers` are keyed by DICOM keyword; absent keys are absent."""
+    """Facts shared by all frames of a file.  `texts` (absent: "") and `numbers` are keyed by DICOM keyword."""
 
     ref: FileRef
     texts: Mapping[str, str]
@@ -90,7 +124,7 @@ class FileHeader:
 
 @dataclass(frozen=True)
 class Frame:
-    """One image.  Lengths in mm in patient LPS, trigger in ms after the R wave, clock times in seconds after midnight."""
+    """One image.  Lengths in patient LPS mm, trigger in ms after the R wave, clock times in s after midnight."""
 
     file: FileHeader = field(repr=False)
     index: int
@@ -156,8 +190,8 @@ def _looks_like_dicom(start: bytes) -> bool:
 def _interpret(ref: FileRef, stream: BinaryIO, size: int, dataset: pydicom.FileDataset) -> FileResult:
     tags = Tags(dataset)
     meta = Tags(dataset.file_meta)
-    sop_class = tags.text("SOPClassUID") or meta.text("MediaStorageSOPClassUID")
-    if _DICOMDIR in (sop_class, meta.text("MediaStorageSOPClassUID")):
+    sop_class = meta.text("MediaStorageSOPClassUID") or tags.text("SOPClassUID")
+    if sop_class == _DICOMDIR:
         return FileResult(ref, FileKind.DICOMDIR)
     rows, cols = tags.integer("Rows"), tags.integer("Columns")
     if not rows or not cols:
@@ -184,8 +218,9 @@ def _file_header(ref: FileRef, tags: Tags, rows: int, cols: int) -> FileHeader:
     if max(rows, cols) > MAX_MATRIX or n_frames > MAX_FRAMES:
         raise DamagedFile(f"implausible size {n_frames} x {rows} x {cols}")
     numbers = {name: value for name in _NUMBERS if (value := tags.number(name)) is not None}
+    first = _PerFrameGroups(tags)[0]
     for name in _FRAME_NUMBERS:
-        value = _Groups(tags, 0).number(name)
+        value = first.number(name)
         if value is not None:
             numbers[name] = value
     numbers.setdefault("EchoTime", numbers.pop("EffectiveEchoTime", -1.0))
@@ -203,17 +238,16 @@ def _file_header(ref: FileRef, tags: Tags, rows: int, cols: int) -> FileHeader:
         samples=tags.integer("SamplesPerPixel") or 1,
         enhanced=n_frames > 1 and bool(tags.items("PerFrameFunctionalGroupsSequence")),
         has_velocity=_has_velocity(tags),
-        n_overlays=sum(1 for element in tags.dataset.keys() if 0x6000 <= element.group <= 0x60FF and element.elem == 0x10),  # noqa: SIM118
+        n_overlays=sum((group, 0x10) in tags.dataset for group in range(0x6000, 0x6020, 2)),
     )
 
 
 class _Groups:
     """Looks an attribute up per frame, then in the shared groups, then at the top level."""
 
-    def __init__(self, tags: Tags, index: int) -> None:
-        per_frame = tags.items("PerFrameFunctionalGroupsSequence")
-        self._levels = [*per_frame[index : index + 1], *tags.items("SharedFunctionalGroupsSequence")[:1]]
-        self._top = tags
+    def __init__(self, top: Tags, levels: Sequence[Tags]) -> None:
+        self._levels = levels
+        self._top = top
 
     def _holders(self, name: str) -> Iterator[Tags]:
         for level in self._levels:
@@ -243,7 +277,7 @@ def _frames(header: FileHeader, tags: Tags) -> Iterator[Frame]:
     instance = tags.number("InstanceNumber")
     clock = {name: tags.seconds(name) for name in ("AcquisitionTime", "AcquisitionDateTime", "ContentTime")}
     acquisition = clock["AcquisitionTime"] if clock["AcquisitionTime"] is not None else clock["AcquisitionDateTime"]
-    per_frame = _PerFrameGroups(tags, header.n_frames)
+    per_frame = _PerFrameGroups(tags)
     for index in range(header.n_frames):
         groups = per_frame[index]
         spacing = groups.numbers("PixelSpacing", 2)
@@ -272,14 +306,15 @@ def _frames(header: FileHeader, tags: Tags) -> Iterator[Frame]:
 
 
 class _PerFrameGroups:
-    """`_Groups` for each frame; one object for all when there are no per-frame groups."""
+    """`_Groups` for each frame of a file; a file without functional groups has one for all."""
 
-    def __init__(self, tags: Tags, n_frames: int) -> None:
-        self._tags = tags
-        self._same = None if tags.items("PerFrameFunctionalGroupsSequence") and n_frames > 0 else _Groups(tags, 0)
+    def __init__(self, tags: Tags) -> None:
+        self._top = tags
+        self._per_frame = tags.items("PerFrameFunctionalGroupsSequence")
+        self._shared = tags.items("SharedFunctionalGroupsSequence")[:1]
 
     def __getitem__(self, index: int) -> _Groups:
-        return self._same or _Groups(self._tags, index)
+        return _Groups(self._top, [*self._per_frame[index : index + 1], *self._shared])
 
 
 def _trigger(groups: _Groups, tags: Tags, multi: bool) -> float | None:

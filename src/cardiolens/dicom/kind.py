@@ -13,6 +13,7 @@ from cardiolens.dicom.series import Pile, Plane
 MIN_PHASES = 8  # fewer do not show a heart beat
 MAX_BEAT_MS = 3000.0  # one R-R at 20 beats a minute; longer is several beats
 _OVERLAY = re.compile(r"inline[\s_-]*vf", re.IGNORECASE)
+_TAGGED = re.compile(r"(^|[^a-z])tag|spamm", re.IGNORECASE)
 _CONTRASTS = {
     "PERFUSION": "perfusion",
     "TAGGING": "tagging",
@@ -32,7 +33,14 @@ _COMPONENTS = {
 
 def refusal(pile: Pile) -> str | None:
     """Why a pile is no cine, or None when it is one.  The first reason that holds, from certain to likely."""
-    checks: tuple[Callable[[Pile], str | None], ...] = (_modality, _drawn_over, _encoding, _phases, _preparation, _beats)
+    checks: tuple[Callable[[Pile], str | None], ...] = (
+        _modality,
+        _drawn_over,
+        _encoding,
+        _phases,
+        _preparation,
+        _beats,
+    )
     return next((reason for check in checks if (reason := check(pile))), None)
 
 
@@ -93,7 +101,8 @@ def _encoding(pile: Pile) -> str | None:
         return _COMPONENTS.get(frame.component, "not magnitude")
     if frame.velocity:
         return "velocity encoding in the sequence tags: phase-contrast flow"
-    if frame.file.texts["Tagging"].upper() not in ("", "NONE"):
+    sequence = f"{frame.file.texts['SequenceName']} {frame.file.texts['PulseSequenceName']}"
+    if frame.file.texts["Tagging"].upper() not in ("", "NONE") or _TAGGED.search(sequence):
         return "tagging"
     contrast = _CONTRASTS.get(frame.contrast)
     return f"{contrast} by AcquisitionContrast" if contrast else None
@@ -135,7 +144,9 @@ def _beats(pile: Pile) -> str | None:
     steps = np.diff(np.sort(times))
     span = max(times) - min(times)
     if span > MAX_BEAT_MS / 1000 and np.median(steps) > 0.25:
-        return f"{plane.n_phases} images over {span:.0f} s, about one a beat (perfusion or a map), not phases of one beat"
+        return (
+            f"{plane.n_phases} images over {span:.0f} s, about one a beat (perfusion or a map), not phases of one beat"
+        )
     if span > 2 * MAX_BEAT_MS / 1000 and plane.axis_name != "TriggerTime":
         return f"{plane.n_phases} images over {span:.0f} s: real time over several beats"
     return None

@@ -155,7 +155,15 @@ def _split_series(frames: Sequence[Frame], digest: Digest) -> list[Pile]:
     for frame in frames:
         spacing = None if frame.spacing is None else tuple(round(s, 3) for s in frame.spacing)
         file = frame.file
-        key = (file.texts["SeriesDescription"], file.rows, file.cols, file.samples, spacing, frame.component, frame.echo)
+        key = (
+            file.texts["SeriesDescription"],
+            file.rows,
+            file.cols,
+            file.samples,
+            spacing,
+            frame.component,
+            frame.echo,
+        )
         groups.setdefault((*key, _direction_index(frame, directions)), []).append(frame)
     piles = []
     for group in sorted(groups.values(), key=len, reverse=True):
@@ -205,7 +213,15 @@ def _pile_group(frames: Sequence[Frame], n_orientations: int, digest: Digest) ->
     if not rounds:
         return []
     return [
-        Pile("", first.file.texts["SeriesDescription"], tuple(planes), orientation, first.spacing, n_orientations, tuple(notes))
+        Pile(
+            "",
+            first.file.texts["SeriesDescription"],
+            tuple(planes),
+            orientation,
+            first.spacing,
+            n_orientations,
+            tuple(notes),
+        )
         for planes in rounds
     ]
 
@@ -224,7 +240,9 @@ def _positions(
             hints = [float(frame.index // cycle) for frame in frames]
         if len(set(hints)) < 2 or None in hints:
             return [(None, list(frames))]
-        notes.append("positions are absent: planes told apart by " + ("count" if cycle else "SliceLocation or stack index"))
+        notes.append(
+            "positions are absent: planes told apart by " + ("count" if cycle else "SliceLocation or stack index")
+        )
         along = np.array(hints, dtype=float)
     order = np.argsort(along, kind="stable")
     breaks = np.flatnonzero(np.diff(along[order]) > (SAME_PLANE_MM if orientation is not None else 1e-3)) + 1
@@ -274,7 +292,11 @@ def _by_origin(frames: list[Frame]) -> list[list[Frame]]:
     for frame in frames:
         for part in parts:
             other = part[0].position
-            if frame.position is None or other is None or np.linalg.norm(np.subtract(frame.position, other)) < SAME_ORIGIN_MM:
+            if (
+                frame.position is None
+                or other is None
+                or np.linalg.norm(np.subtract(frame.position, other)) < SAME_ORIGIN_MM
+            ):
                 part.append(frame)
                 break
         else:
@@ -322,6 +344,8 @@ def _repeats(frames: Sequence[Frame], value: Callable[[Frame], float | None]) ->
     return parts
 
 
-def _ranked(frames: Sequence[Frame], value: Callable[[Frame], float | None], name: str, position: float | None) -> Plane:
+def _ranked(
+    frames: Sequence[Frame], value: Callable[[Frame], float | None], name: str, position: float | None
+) -> Plane:
     pairs = sorted(((value(frame) or 0.0, i) for i, frame in enumerate(frames)))
     return Plane(tuple(frames[i] for _, i in pairs), tuple(time for time, _ in pairs), name, position)

@@ -10,7 +10,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pydicom.charset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -116,7 +116,7 @@ class Tags:
         declared = self.texts("SpecificCharacterSet") if _key("SpecificCharacterSet") in self.dataset else ()
         try:
             encodings = pydicom.charset.convert_encodings(list(declared) or "ISO_IR 6")
-            return cast("str", pydicom.charset.decode_bytes(value, encodings, set()))
+            return pydicom.charset.decode_bytes(value, encodings, set())
         except (LookupError, UnicodeError, ValueError):
             return value.decode("latin-1")
 

@@ -33,8 +33,12 @@ class TimedPlane:
 
 
 def common_count(planes: Sequence[Plane]) -> int:
-    """The phase count most planes were acquired with (holes counted); of equally frequent ones the larger."""
-    counts = Counter(plane.expected_phases() for plane in planes)
+    """The phase count most planes were acquired with (holes counted); of equally frequent ones the larger.
+
+    Planes with fewer than half the phases of the fullest one have no say: they are stray images, not cines.
+    """
+    expected = [plane.expected_phases() for plane in planes]
+    counts = Counter(count for count in expected if count * 2 >= max(expected))
     return max(counts, key=lambda count: (counts[count], count))
 
 
@@ -48,25 +52,39 @@ def to_count(plane: Plane, count: int) -> TimedPlane | None:
     n = plane.n_phases
     if n == count and plane.expected_phases() == count:
         return TimedPlane(plane, None, plane.times_ms)
-    if n * 2 < count:
+    if n * 2 < count or n == 1:
         return None
-    if n == 1:
-        return None
-    axis = np.array(plane.axis)
+    axis: FloatArray = np.array(plane.axis, dtype=np.float64)
     step = float(np.median(np.diff(axis)))
     expected = plane.expected_phases()
-    lost = n < count and expected <= count and (expected > n or count - n <= 2)
+    lost = n < count and expected <= count and _has_lost_images(plane, count, step)
     beat = step * (count if lost else expected)
     start = float(axis[0]) if not lost else _grid_start(axis, step, count - expected, plane.axis_name)
-    grid = start + np.arange(count) * (beat / count)
+    grid: FloatArray = start + np.arange(count, dtype=np.float64) * (beat / count)
     times = tuple(float(t) for t in grid) if plane.times_ms else None
     return TimedPlane(plane, _weights(axis, grid, beat), times)
+
+
+def _has_lost_images(plane: Plane, count: int, step: float) -> bool:
+    """Whether the plane was acquired with `count` phases and lost some, rather than acquired with fewer.
+
+    CardiacNumberOfImages says so, or the R-R interval does (it is the step between images times their number), or
+    holes in the time axis; with none of these at most two missing images count as lost.
+    """
+    numbers = plane.frames[0].file.numbers
+    declared = numbers.get("CardiacNumberOfImages", 0)
+    if declared in (count, plane.n_phases):
+        return declared == count
+    interval = numbers.get("NominalInterval", 0.0)
+    if interval > 0 and plane.times_ms:
+        return abs(step * count - interval) < abs(step * plane.n_phases - interval)
+    return plane.expected_phases() > plane.n_phases or count - plane.n_phases <= 2
 
 
 def _grid_start(axis: FloatArray, step: float, missing_at_ends: int, axis_name: str) -> float:
     """First time of the even grid: earlier than the first image when that one was lost (its delay is over a step)."""
     start = float(axis[0])
-    origin = 0.0 if axis_name == "TriggerTime" else 1.0 if axis_name in ("InstanceNumber", "temporal position") else None
+    origin = {"TriggerTime": 0.0, "temporal position": 1.0}.get(axis_name)
     if origin is None or missing_at_ends < 1:
         return start
     lost = 0

@@ -136,7 +136,8 @@ class Evaluation:
             for subset, report in self.reports.items()
             for m in report
         ]
-        return pd.DataFrame(rows).rename(columns={"name": "metric"})
+        frame: pd.DataFrame = pd.DataFrame(rows).rename(columns={"name": "metric"})
+        return frame
 
 
 def evaluate(
@@ -164,6 +165,8 @@ def evaluate(
         other = read_predictions(against, task=settings.task, names=settings.names, labels=labels, lenient=True)
         comparison = _compare(data, other, settings)
     notes += [f"{count} rows were left out: {reason}." for reason, count in data.dropped.items()]
+    if "key" in data.frame and "patient" not in data.frame and (copies := int(data.frame["key"].duplicated().sum())):
+        notes.append(f"{copies} rows repeat a study key ({data.roles['key']}); they count as studies of their own.")
     notes += reports["all"].notes
     return Evaluation(settings, data, reports, coverage, share, comparison, other, tuple(notes))
 

@@ -15,16 +15,17 @@ import pandas as pd
 
 from cardiolens.errors import ReadError, StatsError
 
-_LABEL = (
-    "label labels lvef_true true_lvef lvef_label label_lvef lvef_truth truth true y_true y target reference ground_truth"
-).split()
+_LABEL = [
+    *("label", "labels", "lvef_true", "true_lvef", "lvef_label", "label_lvef", "lvef_truth"),
+    *("truth", "true", "y_true", "y", "target", "reference", "ground_truth"),
+]
 _LABEL_IN_TRUTH_TABLE = [*_LABEL, "lvef", "lvef_pct", "ef"]
-_PREDICTION = (
-    "pred prediction predictions predicted lvef_pred pred_lvef predicted_lvef lvef_predicted y_pred "
-    "score scores probability prob y_score lvef"
-).split()
-_KEY = "key study_key study accession accession_number accessionnumber study_id id".split()
-_PATIENT = "patient patient_id patientid subject subject_id".split()
+_PREDICTION = [
+    *("pred", "prediction", "predictions", "predicted", "lvef_pred", "pred_lvef", "predicted_lvef", "lvef_predicted"),
+    *("y_pred", "score", "scores", "probability", "prob", "y_score", "lvef", "lvef_pct"),
+]
+_KEY = ["key", "study_key", "study", "accession", "accession_number", "accessionnumber", "study_id", "id"]
+_PATIENT = ["patient", "patient_id", "patientid", "subject", "subject_id"]
 _FLAG = ["out_of_domain"]
 _TRUE = {"1", "1.0", "true", "t", "yes", "y", "positive"}
 _FALSE = {"0", "0.0", "false", "f", "no", "n", "negative"}
@@ -55,10 +56,6 @@ class Predictions:
     dropped: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     truth: dict[str, str] | None = None
-
-    def column(self, name: str) -> pd.Series[float] | None:
-        """A column, or None where the table has none of that kind."""
-        return self.frame[name] if name in self.frame else None
 
 
 def read_predictions(
@@ -212,7 +209,8 @@ def _join(
     matched = table[roles["key"]].isin(known.index)
     if not matched.any():
         raise StatsError(
-            f"no key of {path} ({table[roles['key']].iloc[0]!r}, ...) is in {labels} ({truth[truth_key].iloc[0]!r}, ...)"
+            f"no key of {path} ({table[roles['key']].iloc[0]!r}, ...) is in {labels} "
+            f"({truth[truth_key].iloc[0]!r}, ...)"
         )
     joined = table[matched].reset_index(drop=True)
     rows = known.loc[joined[roles["key"]]].reset_index(drop=True)
@@ -240,7 +238,7 @@ def _bring_patient(joined: pd.DataFrame, rows: pd.DataFrame, named: str | None) 
 
 def _numeric(column: pd.Series[str], path: Path) -> pd.Series[float]:
     """Text to float64; missing stays NaN; anything else is an error with its row and value."""
-    values = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    values: pd.Series[float] = pd.to_numeric(column, errors="coerce").astype(np.float64)
     wrong = (values.isna() & column.notna()) | np.isinf(values)
     if wrong.any():
         row = int(np.flatnonzero(wrong.to_numpy())[0])
@@ -260,9 +258,7 @@ def _labels(column: pd.Series[str], path: Path, task: str) -> pd.Series[float]:
 
 def _yes_no(column: pd.Series[str], path: Path, rule: str) -> pd.Series[float]:
     text = column.str.strip().str.lower()
-    values = pd.Series(np.nan, index=column.index, dtype=np.float64)
-    values[text.isin(_TRUE)] = 1.0
-    values[text.isin(_FALSE)] = 0.0
+    values: pd.Series[float] = text.map({**dict.fromkeys(_TRUE, 1.0), **dict.fromkeys(_FALSE, 0.0)}).astype(np.float64)
     wrong = values.isna() & column.notna()
     if wrong.any():
         examples = ", ".join(repr(value) for value in column[wrong].unique()[:3])
@@ -275,11 +271,13 @@ def _extra_columns(frame: pd.DataFrame, joined: pd.DataFrame, path: Path, roles:
     for role in ("key", "patient"):
         if role in roles:
             frame[role] = joined[roles[role]]
-    ends = {role: f"{roles['prediction']}_{role}" for role in ("low", "high")}
-    if all(name in joined for name in ends.values()):
-        for role, name in ends.items():
-            roles[role] = name
-            frame[role] = _numeric(joined[name], path)
+    for stem in (roles["prediction"], "lvef"):
+        ends = {role: f"{stem}_{role}" for role in ("low", "high")}
+        if all(name in joined for name in ends.values()):
+            for role, name in ends.items():
+                roles[role] = name
+                frame[role] = _numeric(joined[name], path)
+            break
     flags = [name for name in joined.columns if name.lower() in _FLAG]
     if flags:
         roles["out_of_domain"] = flags[0]
@@ -296,7 +294,8 @@ def _without_gaps(frame: pd.DataFrame, dropped: dict[str, int]) -> pd.DataFrame:
     if "patient" in frame and frame["patient"].isna().any():
         dropped["with no patient"] = int(frame["patient"].isna().sum())
         frame = frame[frame["patient"].notna()]
-    return frame.reset_index(drop=True)
+    kept: pd.DataFrame = frame.reset_index(drop=True)
+    return kept
 
 
 def _listed(table: pd.DataFrame) -> str:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
+from cardiolens.dicom.deid import Scrubber
 from cardiolens.html.loops import MOST_PHASES, cycle_ms, loop_data, model_field
 from cardiolens.inference import Prediction
 from cardiolens.study import Cine, Study
 
 if TYPE_CHECKING:
-    from cardiolens.hub import Card
+    from cardiolens.models.card import Card
 
 _NOMINAL_CYCLE_MS = 1000.0
 
@@ -65,7 +66,7 @@ def study_report(
         lstrip_blocks=True,
         loader=DictLoader({"report.html": _part("report.html")}),
     )
-    strike = _Strike(study)
+    strike = _scrubber(study)
     cycles = [cycle for cycle in map(cycle_ms, study.cines) if cycle]
     cycle = sum(cycles) / len(cycles) if cycles else None
     created = created or dt.datetime.now(dt.timezone.utc)
@@ -96,17 +97,9 @@ def study_report(
     )
 
 
-class _Strike:
-    """Strikes the study's own identifiers out of a text."""
-
-    def __init__(self, study: Study) -> None:
-        self.identifiers = [text for text in (study.patient, study.accession) if text and len(text) >= 3]
-
-    def __call__(self, text: object) -> str:
-        result = str(text)
-        for identifier in self.identifiers:
-            result = result.replace(identifier, "[identifier removed]")
-        return result
+def _scrubber(study: Study) -> Scrubber:
+    """Strikes the study's own identifiers and UIDs out of a text, should one have come this far."""
+    return Scrubber({text: "[identifier removed]" for text in (study.patient, study.accession) if text})
 
 
 def _part(name: str) -> str:
@@ -135,17 +128,22 @@ def _lvef(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _study_facts(study: Study, strike: _Strike) -> list[tuple[str, str]]:
+def _study_facts(study: Study, strike: Scrubber) -> list[tuple[str, str]]:
     facts = [
         ("Site", strike(study.site) if study.site else ""),
         ("Sex", {"F": "female", "M": "male"}.get(study.sex or "", "")),
         ("Age", f"{study.age:.0f} years" if study.age is not None else ""),
-        ("Views", ", ".join(f"{cine.view} ({cine.n_slices})" if cine.n_slices > 1 else str(cine.view) for cine in study.cines)),
+        (
+            "Views",
+            ", ".join(
+                f"{cine.view} ({cine.n_slices})" if cine.n_slices > 1 else str(cine.view) for cine in study.cines
+            ),
+        ),
     ]
     return [(label, value) for label, value in facts if value]
 
 
-def _view_facts(cine: Cine, strike: _Strike) -> dict[str, str]:
+def _view_facts(cine: Cine, strike: Scrubber) -> dict[str, str]:
     spacing, positions = cine.spacing_mm, cine.slice_positions_mm
     step = ""
     if positions is not None and cine.n_slices > 1:
@@ -168,7 +166,9 @@ def _field(study: Study, prediction: Prediction) -> dict[str, list[float]]:
 
 def _loop(cine: Cine, prediction: Prediction) -> dict[str, Any]:
     own = [clip for clip in prediction.clips if clip.view == cine.view]
-    return loop_data(cine, {clip.plane: clip.attention for clip in own}, {clip.plane: clip.domain_score for clip in own})
+    return loop_data(
+        cine, {clip.plane: clip.attention for clip in own}, {clip.plane: clip.domain_score for clip in own}
+    )
 
 
 def _provenance(prediction: Prediction, created: dt.datetime) -> list[tuple[str, str]]:
@@ -203,20 +203,26 @@ def _phantom_trained(card: Card) -> bool:
 def _card_facts(card: Card) -> dict[str, Any]:
     lvef = card.tasks.get("lvef", {})
     conformal = lvef.get("conformal") or {}
-    rows = [("Name", f"{card.name}:{card.tag}"), ("Source", str(card.source or "–"))]
-    rows += [(f"Licence, {what}", str(terms)) for what, terms in (card.licence or {}).items() if terms]
+    rows = [("Name", f"{card.name}:{card.tag}"), ("Source", card.source or "–")]
+    rows += [(f"Licence, {what}", str(terms)) for what, terms in card.licence.model_dump().items()]
     rows += [(f"LVEF on held-out studies, {key}", _number(value)) for key, value in (lvef.get("metrics") or {}).items()]
     if conformal:
         rows.append(
-            ("Interval", f"±{conformal['quantile']:.1f} points hold {conformal['coverage']:.0%}, from {conformal.get('n', '?')} held-out studies")
+            (
+                "Interval",
+                f"±{conformal['quantile']:.1f} points hold {conformal['coverage']:.0%}, from {conformal.get('n', '?')} held-out studies",
+            )
         )
     domain = card.domain or {}
     if domain:
         rows.append(
-            ("Out-of-domain limit", f"from {domain.get('n_held_out', '?')} held-out studies, of which {domain.get('quantile', 0):.0%} pass")
+            (
+                "Out-of-domain limit",
+                f"from {domain.get('n_held_out', '?')} held-out studies, of which {domain.get('quantile', 0):.0%} pass",
+            )
         )
-    rows += [(f"Training, {key.replace('_', ' ')}", str(value)) for key, value in (card.provenance or {}).items() if value]
-    return {"rows": rows, "notes": [str(note) for note in card.notes or ()]}
+    rows += [(f"Training, {key.replace('_', ' ')}", str(value)) for key, value in card.provenance.items() if value]
+    return {"rows": rows, "notes": [str(note) for note in card.notes]}
 
 
 def _number(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Networks, one file each: `mvit`, `text`, `dual_encoder`, `mil`, `domain`; what describes a saved one: `card`, `registry`.
+"""Networks, one file each: `mvit`, `text`, `dual_encoder`, `mil`, `domain`.  `card` and `registry` describe them.
 
 Names are imported on first use, since each brings torch with it.
 """

@@ -1,4 +1,4 @@
-"""The card that travels with the weights: what the model is, how input is prepared, what it measures, who may use it."""
+"""The card that travels with the weights: what the model is, how input is prepared, what it measures, its licence."""
 
 from __future__ import annotations
 

@@ -7,12 +7,15 @@ Bags of different sizes are padded and masked, so a study gets the same answer a
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from cardiolens.errors import InputError
+
+if TYPE_CHECKING:
+    from cardiolens.models.card import Card
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,12 @@ class MILOutput(NamedTuple):
 
 
 class GatedAttentionMIL(nn.Module):
-    """Embeddings of a study's clips -> one prediction and a weight for each clip."""
+    """Embeddings of a study's clips -> one prediction and a weight for each clip.
+
+    `card` is set where a head was loaded by its own name; the card of a `DualEncoder` describes the heads within it.
+    """
+
+    card: Card | None = None
 
     def __init__(self, config: MILConfig | None = None) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -63,9 +63,8 @@ class MViTConfig:
     def grid(self) -> Grid:
         """Tokens (time, row, col) after the patch convolution, which pads by half its kernel."""
         size = (self.frames, self.crop, self.crop)
-        return tuple(
-            (n + 2 * (k // 2) - k) // s + 1 for n, k, s in zip(size, self.patch_kernel, self.patch_stride, strict=True)
-        )  # type: ignore[return-value]
+        pairs = zip(size, self.patch_kernel, self.patch_stride, strict=True)
+        return cast(Grid, tuple((n + 2 * (k // 2) - k) // s + 1 for n, k, s in pairs))
 
     def width_of(self, block: int) -> int:
         """Token width at the entrance of a block."""
@@ -97,7 +96,7 @@ class PooledTokens(nn.Module):
         """(batch, 1 + tokens, heads * width) on `grid` -> (batch, 1 + fewer, heads, width) and its grid."""
         width = len(self.weight)
         heads = x.shape[-1] // width
-        volume = x[:, 1:].unflatten(1, grid).permute(0, 4, 1, 2, 3)
+        volume = x[:, 1:].reshape(len(x), *grid, heads * width).permute(0, 4, 1, 2, 3)
         pooled = F.conv3d(
             volume,
             self.weight.repeat(heads, 1, 1, 1, 1),
@@ -106,8 +105,12 @@ class PooledTokens(nn.Module):
             groups=heads * width,
         )
         tokens = pooled.permute(0, 2, 3, 4, 1).flatten(1, 3)
-        tokens = torch.cat([x[:, :1], tokens], dim=1).unflatten(-1, (heads, width))
-        return self.norm(tokens), (pooled.shape[2], pooled.shape[3], pooled.shape[4])
+        tokens = torch.cat([x[:, :1], tokens], dim=1)
+        return self.norm(tokens.view(*tokens.shape[:2], heads, width)), (
+            pooled.shape[2],
+            pooled.shape[3],
+            pooled.shape[4],
+        )
 
 
 class PoolingAttention(nn.Module):
@@ -179,10 +182,9 @@ class Block(nn.Module):
 
 def _thin(x: Tensor, grid: Grid) -> Tensor:
     """Max-pool tokens by 2 in space (kernel 3x3, padding 1); the cls token passes by."""
-    time = grid[0]
-    planes = x[:, 1:].unflatten(1, grid).flatten(0, 1).permute(0, 3, 1, 2)
+    planes = x[:, 1:].reshape(-1, grid[1], grid[2], x.shape[-1]).permute(0, 3, 1, 2)
     pooled = F.max_pool2d(planes, 3, stride=2, padding=1).permute(0, 2, 3, 1)
-    return torch.cat([x[:, :1], pooled.unflatten(0, (-1, time)).flatten(1, 3)], dim=1)
+    return torch.cat([x[:, :1], pooled.reshape(len(x), -1, x.shape[-1])], dim=1)
 
 
 class MViT(nn.Module):
@@ -202,7 +204,7 @@ class MViT(nn.Module):
             config.width,
             config.patch_kernel,
             stride=config.patch_stride,
-            padding=tuple(k // 2 for k in config.patch_kernel),
+            padding=cast(Grid, tuple(k // 2 for k in config.patch_kernel)),
         )
         self.cls_token = nn.Parameter(torch.zeros(config.width))
         self.pos_cls = nn.Parameter(torch.zeros(config.width))
@@ -241,15 +243,14 @@ class MViT(nn.Module):
 
     def _blocks(self) -> Iterator[tuple[int, Block]]:
         for index, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            yield index, block
+            yield index, cast(Block, block)
 
     def _tokens(self, clips: Tensor) -> Tensor:
         """(batch, 1 + time * row * col, width), time-major, positions added."""
         weight = self.patch.weight
         if clips.shape[1] == 1 and self.config.channels > 1:
             weight = weight.sum(1, keepdim=True)  # the same as copying the grey image to every channel
-        x = F.conv3d(clips, weight, self.patch.bias, self.patch.stride, self.patch.padding)  # type: ignore[arg-type]
+        x = F.conv3d(clips, weight, self.patch.bias, self.patch.stride, self.patch.padding)
         x = x.flatten(2).transpose(1, 2)
         x = x + (self.pos_time[:, None] + self.pos_space).flatten(0, 1)
         first = (self.cls_token + self.pos_cls).expand(len(x), 1, -1)

@@ -44,10 +44,12 @@ _TINY: dict[str, Any] = {
     "frames": 16,
     "crop": 80,
     "channels": 1,
-    "width": 40,
-    "head_width": 40,
-    "stage_starts": [1, 2],
-    "kv_stride": [4, 2, 1, 1, 1, 1],
+    "patch_kernel": [3, 11, 11],  # coarse patches: the time of a step on two cores goes with the number of tokens
+    "patch_stride": [2, 8, 8],
+    "width": 64,
+    "head_width": 64,
+    "stage_starts": [1],
+    "kv_stride": [2, 1, 1, 1],
 }
 _TINY_TEXT: dict[str, Any] = {
     "width": 128,
@@ -81,7 +83,7 @@ MODELS: Mapping[str, ModelEntry] = {
         ModelEntry(
             "shad-mvit-tiny",
             "dual",
-            "the same design for a laptop: grey 16 x 80 x 80 clips, six blocks, two-layer text tower",
+            "the same design for a laptop: grey 16 x 80 x 80 clips, four blocks, two-layer text tower",
             {"video": _TINY, "embed_dim": 512, "text": _TINY_TEXT},
             {"frames": 16, "short_side": 128, "crop": 80, "channels": 1},
         ),

@@ -1,0 +1,63 @@
+"""A parametric beating heart: anatomy, cine MR images, reports and cohorts whose truth is known."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cardiolens.phantom.cohort import Cohort, CohortConfig, make_cohort
+    from cardiolens.phantom.dicom_writer import write_dicom
+    from cardiolens.phantom.heart import CONDITIONS, HeartParameters, sample_parameters
+    from cardiolens.phantom.labels import MASK_LABELS, landmarks, masks
+    from cardiolens.phantom.planes import HeartFrame, heart_frame
+    from cardiolens.phantom.render import render_study
+    from cardiolens.phantom.report import write_report
+    from cardiolens.phantom.signal import Contrast
+    from cardiolens.phantom.truth import Truth, truth_of
+
+_WHERE = {
+    "Cohort": "cohort",
+    "CohortConfig": "cohort",
+    "make_cohort": "cohort",
+    "CONDITIONS": "heart",
+    "HeartParameters": "heart",
+    "sample_parameters": "heart",
+    "MASK_LABELS": "labels",
+    "landmarks": "labels",
+    "masks": "labels",
+    "HeartFrame": "planes",
+    "heart_frame": "planes",
+    "render_study": "render",
+    "Contrast": "signal",
+    "Truth": "truth",
+    "truth_of": "truth",
+    "write_dicom": "dicom_writer",
+    "write_report": "report",
+}
+
+__all__ = [
+    "CONDITIONS",
+    "MASK_LABELS",
+    "Cohort",
+    "CohortConfig",
+    "Contrast",
+    "HeartFrame",
+    "HeartParameters",
+    "Truth",
+    "heart_frame",
+    "landmarks",
+    "make_cohort",
+    "masks",
+    "render_study",
+    "sample_parameters",
+    "truth_of",
+    "write_dicom",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

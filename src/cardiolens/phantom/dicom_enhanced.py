@@ -62,7 +62,7 @@ def enhanced_dataset(study: Study, plan: SeriesPlan, who: StudyIdentity) -> Data
 
 
 def _fill_pulse_sequence(image: Dataset, cine: Cine) -> None:
-    """MR Pulse Sequence, Cardiac Synchronization and Acquisition Context modules of a breath-held balanced SSFP cine."""
+    """MR Pulse Sequence, Cardiac Synchronization and Acquisition Context modules of a breath-held bSSFP cine."""
     for keyword, value in {
         "ContentQualification": "RESEARCH",
         "PulseSequenceName": "ssfp2d",
@@ -132,7 +132,9 @@ def _shared_groups(cine: Cine) -> Dataset:
         [_item(ImageOrientationPatient=[ds(v) for v in plane_geometry(cine, 0).orientation])]
     )
     shared.FrameAnatomySequence = Sequence([_item(FrameLaterality="U", AnatomicRegionSequence=Sequence([_heart()]))])
-    shared.PixelValueTransformationSequence = Sequence([_item(RescaleIntercept="0", RescaleSlope="1", RescaleType="US")])
+    shared.PixelValueTransformationSequence = Sequence(
+        [_item(RescaleIntercept="0", RescaleSlope="1", RescaleType="US")]
+    )
     low, high = np.percentile(cine.frames, [1, 99])
     shared.FrameVOILUTSequence = Sequence(
         [_item(WindowCenter=ds(round((low + high) / 2)), WindowWidth=ds(max(1, round(high - low))))]
@@ -148,7 +150,14 @@ def _shared_groups(cine: Cine) -> Dataset:
                TransmitterFrequency=63.87, PixelBandwidth=977.0)]
     )  # fmt: skip
     shared.MRReceiveCoilSequence = Sequence(
-        [_item(ReceiveCoilName="phantom", ReceiveCoilManufacturerName="", ReceiveCoilType="BODY", QuadratureReceiveCoil="NO")]
+        [
+            _item(
+                ReceiveCoilName="phantom",
+                ReceiveCoilManufacturerName="",
+                ReceiveCoilType="BODY",
+                QuadratureReceiveCoil="NO",
+            )
+        ]
     )
     shared.MRTransmitCoilSequence = Sequence(
         [_item(TransmitCoilName="phantom", TransmitCoilManufacturerName="", TransmitCoilType="BODY")]

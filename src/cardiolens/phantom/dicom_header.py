@@ -18,6 +18,11 @@ from cardiolens.study import Cine, Study
 MANUFACTURER = "cardiolens phantom"
 IMPLEMENTATION_UID = "2.25.184442081504272200814843485742066519904"
 _NAMESPACE = uuid.UUID("5b0b3a5e-6f0b-4c4f-9a4e-0d2f5d1f7c11")
+_PHANTOM_NAMES = {
+    "HeartRate": "heart_rate",
+    "MagneticFieldStrength": "field_strength_t",
+    "SliceThickness": "slice_thickness_mm",
+}
 _FIRST_DAY = datetime.date(2001, 1, 1)
 
 
@@ -93,13 +98,13 @@ def plane_geometry(cine: Cine, plane: int) -> PlaneGeometry:
 def interval_ms(cine: Cine) -> float:
     """The heart beat's length: from the cine's heart rate, else from its evenly spaced trigger times."""
     assert cine.trigger_times_ms is not None  # noqa: S101 - see require_geometry
-    rate = cine.attributes.get("HeartRate")
+    rate = fact(cine, "HeartRate", None)
     if rate:
         return 60000.0 / float(rate)
     times = cine.trigger_times_ms
     if times.shape[1] < 2:
         raise GeometryError(f"{cine.source or cine.view}: one phase tells no heart rate; is it a cine?")
-    return float(np.median(np.diff(times, axis=1))) * times.shape[1]
+    return float(np.median(np.diff(times, axis=1)) * times.shape[1])
 
 
 def step_mm(cine: Cine) -> float | None:
@@ -110,8 +115,8 @@ def step_mm(cine: Cine) -> float | None:
 
 
 def fact(cine: Cine, keyword: str, default: Any) -> Any:
-    """An acquisition fact that the cine carries under its DICOM keyword, else the phantom's default."""
-    return cine.attributes.get(keyword, default)
+    """An acquisition fact that the cine carries under its DICOM keyword or the phantom's own name, else the default."""
+    return cine.attributes.get(keyword, cine.attributes.get(_PHANTOM_NAMES.get(keyword, keyword), default))
 
 
 def fill_common(ds_: Dataset, study: Study, who: StudyIdentity) -> None:

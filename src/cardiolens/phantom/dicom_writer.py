@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
@@ -48,7 +48,8 @@ def write_dicom(
     """Write a study as DICOM and give the files, in the order of series and instance.
 
     Args:
-        study: every cine needs an affine, spacing, slice positions and trigger times, and integer pixels of up to 16 bits.
+        study: every cine needs an affine, spacing, slice positions and trigger times, and integer pixels of up to
+            16 bits.
         folder: made if absent; must be empty, so that two studies cannot mix.
         style: "siemens" and "ukb" write one series a SAX plane; "ge" one series for the stack, planes interleaved,
             file names that say nothing; "enhanced" one multi-frame file a view.
@@ -70,6 +71,9 @@ def write_dicom(
     for cine in study.cines:
         require_geometry(cine)
     who = StudyIdentity(seed, patient_id or study.patient or "PHANTOM", accession or study.accession or "1", style)
+    for name, value, limit in (("accession", who.accession, 16), ("patient_id", who.patient_id, 64)):
+        if len(value) > limit:
+            raise PhantomError(f"{name} {value!r} is longer than the {limit} characters that DICOM allows")
     folder.mkdir(parents=True, exist_ok=True)
     plans = plan_series(study, style, first_number=2 if localizer else 1)
     written = _write_localizer(study, folder, who) if localizer else []
@@ -153,7 +157,7 @@ def _series_header(study: Study, plan: SeriesPlan, who: StudyIdentity) -> Datase
 
 def _write_localizer(study: Study, folder: Path, who: StudyIdentity) -> list[Path]:
     """Series 1: one still frame each of up to three crossing planes, without any time axis."""
-    written = []
+    written: list[Path] = []
     for view in _SCOUT_VIEWS:
         if view not in study.views:
             continue
@@ -188,7 +192,7 @@ def _save(image: Dataset, path: Path) -> Path:
     meta.MediaStorageSOPClassUID = image.SOPClassUID
     meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = f"CARDIOLENS {__version__}"[:16]
     image.file_meta = meta
     path.parent.mkdir(parents=True, exist_ok=True)

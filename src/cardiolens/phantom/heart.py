@@ -1,10 +1,11 @@
 """What a phantom heart is made of: `HeartParameters`, checked, and `sample_parameters`, which draws them.
 
-Sizes of healthy hearts follow the UK Biobank reference cohort at 1.5 T (Petersen et al., J Cardiovasc Magn Reson 2017;19:18,
-doi 10.1186/s12968-017-0327-9): LVEF 61 +- 5 % in women and 58 +- 5 % in men, LV mass 42 +- 7 and 53 +- 9 g/m2, LV EDV
-74 +- 12 and 85 +- 15 ml/m2, RV EDV 77 +- 13 and 93 +- 17 ml/m2.  Body surface area after Mosteller (N Engl J Med 1987;317:1098).
-Segments are the 17 of the American Heart Association (Cerqueira et al., Circulation 2002;105:539).  How far each disease moves
-a figure from normal is this package's choice, made to span mild to severe; it is not fitted to patients.
+Sizes of healthy hearts follow the UK Biobank reference cohort at 1.5 T (Petersen et al., J Cardiovasc Magn Reson
+2017;19:18, doi 10.1186/s12968-017-0327-9): LVEF 61 +- 5 % in women and 58 +- 5 % in men, LV mass 42 +- 7 and 53 +- 9
+g/m2, LV EDV 74 +- 12 and 85 +- 15 ml/m2, RV EDV 77 +- 13 and 93 +- 17 ml/m2.  Body surface area after Mosteller (N
+Engl J Med 1987;317:1098). Segments are the 17 of the American Heart Association (Cerqueira et al., Circulation
+2002;105:539).  How far each disease moves a figure from normal is this package's choice, made to span mild to
+severe; it is not fitted to patients.
 """
 
 from __future__ import annotations
@@ -70,12 +71,14 @@ class HeartParameters:
         lv_edv_ml, lvef_pct: LV cavity at end-diastole, papillary muscles counted as blood; ejection fraction.
         lv_length_mm: inner LV length at end-diastole, mitral plane to endocardial apex.
         wall_mm: wall thickness at end-diastole of a segment whose thickness factor is 1, at mid-ventricle.
-        segment_thickness, segment_motion: factor per AHA segment on thickness and on inward motion (1 normal, 0 akinetic).
+        segment_thickness, segment_motion: factor per AHA segment on thickness and on inward motion (1 normal, 0
+            akinetic).
         mapse_mm, tapse_mm: travel of the mitral and the tricuspid plane towards the apex.
         twist_deg: apex against base at end-systole, seen from the apex anticlockwise.
         rv_edv_ml, rvef_pct; la_max_ml, la_ef_pct; ra_max_ml, ra_ef_pct: the other chambers.
         effusion_mm: pericardial fluid, at its thickest; epicardial_fat_mm; subcutaneous_fat_mm.
-        axis_left_deg, axis_down_deg: where the apex points: degrees to the left of straight ahead, and below horizontal.
+        axis_left_deg, axis_down_deg: where the apex points: degrees to the left of straight ahead, and below
+            horizontal.
         roll_deg: turn of the heart about its long axis.
         body_seed: small individual differences of shape, thorax, vessels and papillary muscles.
         conditions: names out of `CONDITIONS`, "normal" left out.
@@ -133,7 +136,9 @@ class HeartParameters:
     def _check_segments(self, name: str, low: float, high: float) -> None:
         values = getattr(self, name)
         if len(values) != N_SEGMENTS or not all(low <= v <= high for v in values):
-            raise PhantomError(f"phantom heart: {name} must be {N_SEGMENTS} factors in {low:g} to {high:g}, got {values}")
+            raise PhantomError(
+                f"phantom heart: {name} must be {N_SEGMENTS} factors in {low:g} to {high:g}, got {values}"
+            )
 
     @property
     def bsa_m2(self) -> float:
@@ -190,7 +195,7 @@ def _normal_draw(rng: np.random.Generator) -> Draw:
         "lv_edv_ml": edv,
         "lvef_pct": lvef,
         "lv_length_mm": 94.0 * (edv / 160.0) ** (1 / 3) * _clip_normal(rng, 1.0, 0.04, 0.9, 1.1),
-        "wall_mm": _clip_normal(rng, 6.3 if female else 7.2, 0.75, 4.5, 10.0),
+        "wall_mm": _clip_normal(rng, 5.5 if female else 6.5, 0.6, 4.2, 9.0),
         "segment_thickness": list(rng.normal(1.0, 0.04, N_SEGMENTS).clip(0.88, 1.12)),
         "segment_motion": list(rng.normal(1.0, 0.04, N_SEGMENTS).clip(0.88, 1.12)),
         "mapse_mm": _clip_normal(rng, 13.0, 1.8, 8.0, 18.0),
@@ -220,7 +225,8 @@ def _scale_lv(draw: Draw, factor: float, *, rounder: float = 1.0) -> None:
 
 
 def _fail_pump(draw: Draw, lvef: float, rng: np.random.Generator) -> None:
-    """Set the LVEF and what goes with it: less long-axis motion and twist, larger atrium, faster heart when it is low."""
+    """Set the LVEF and what goes with it: less long-axis motion and twist, larger atrium, faster heart when it is
+    low."""
     lack = float(np.clip((60.0 - lvef) / 50.0, 0.0, 1.0))
     draw["lvef_pct"] = lvef
     draw["mapse_mm"] = max(3.0, draw["mapse_mm"] * (1.0 - 0.7 * lack))
@@ -270,7 +276,8 @@ _TERRITORIES: Mapping[str, tuple[int, ...]] = MappingProxyType(
 
 
 def _ischemic(draw: Draw, rng: np.random.Generator) -> None:
-    """One coronary territory (sometimes two) moves little or not at all, thin where old; the rest works harder or fails."""
+    """One coronary territory (sometimes two) moves little or not at all, thin where old; the rest works harder or
+    fails."""
     names = list(_TERRITORIES)
     first = int(rng.choice(3, p=[0.5, 0.3, 0.2]))
     hit = [names[first]]
@@ -322,7 +329,8 @@ CONDITIONS: Mapping[str, _Condition] = MappingProxyType(
         "pericardial effusion": _Condition(_effusion, 0.05),
     }
 )
-"""Conditions of version one, with their share of a cohort drawn without naming one (a referral centre, not a population)."""
+"""Conditions of version one, with their share of a cohort drawn without naming one (a referral centre, not a
+population)."""
 
 
 def sample_parameters(rng: np.random.Generator, *, condition: str | None = None) -> HeartParameters:

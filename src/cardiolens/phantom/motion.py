@@ -1,6 +1,7 @@
 """How far through its beat the heart is: emptying curves of the chambers over the phase of the RR interval.
 
-Electromechanical systole after Weissler et al. (Circulation 1968;37:149): QS2 = 546 - 2.1 HR ms in men, 549 - 2.0 HR in women.
+Electromechanical systole after Weissler et al. (Circulation 1968;37:149): QS2 = 546 - 2.1 HR ms in men, 549 - 2.0 HR
+in women.
 """
 
 from __future__ import annotations
@@ -79,4 +80,4 @@ def valve_opening(parameters: HeartParameters, phase: Any) -> FloatArray:
     mid = 0.5 * (t.filled + t.kick)
     times = [0.0, t.end_systole, t.opening, t.opening + 0.06, t.filled, mid, t.kick + 0.5 * (1.0 - t.kick), 1.0]
     curve = PchipInterpolator(times, [0.0, 0.0, 0.1, 1.0, 0.6, 0.45, 0.85, 0.0])
-    return np.clip(np.asarray(curve(np.mod(np.asarray(phase, dtype=np.float64), 1.0))), 0.0, 1.0)
+    return np.asarray(np.clip(curve(np.mod(np.asarray(phase, dtype=np.float64), 1.0)), 0.0, 1.0))

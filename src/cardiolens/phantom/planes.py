@@ -1,9 +1,10 @@
 """Where the heart sits in the patient and how the four standard planes cut it.
 
-Heart coordinates (mm): x from the septum to the lateral wall, y from anterior to inferior, z from the apex to the base, origin
-at the centre of the mitral plane at end-diastole.  Seen along the short axis in the usual display, x points right and y down.
-Patient coordinates are DICOM's: x to the patient's left, y to the back, z to the head.  The normal of the short-axis planes of
-the Sunnybrook studies is about (-0.65, 0.67, 0.37) in patient coordinates, and so is the mean long axis here.
+Heart coordinates (mm): x from the septum to the lateral wall, y from anterior to inferior, z from the apex to the
+base, origin at the centre of the mitral plane at end-diastole.  Seen along the short axis in the usual display, x
+points right and y down. Patient coordinates are DICOM's: x to the patient's left, y to the back, z to the head.  The
+normal of the short-axis planes of the Sunnybrook studies is about (-0.65, 0.67, 0.37) in patient coordinates, and so
+is the mean long axis here.
 """
 
 from __future__ import annotations
@@ -21,29 +22,32 @@ FloatArray = npt.NDArray[np.float64]
 
 _DISPLAY_ROLL_DEG = 9.0
 LONG_AXIS_ANGLES_DEG = {View.CH2: 93.0, View.CH3: 143.0, View.CH4: 14.0}
-"""Direction of each long-axis plane about the long axis, anticlockwise from lateral as seen in the short axis: the 4CH runs
+"""Direction of each long-axis plane about the long axis, anticlockwise from lateral as seen in the short axis: the
+4CH runs
 through the acute margin of the RV, the 3CH from the anteroseptal to the inferolateral wall."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeartFrame:
-    """`axes` (3, 3): columns are the heart's x, y, z in patient coordinates; `origin` (3,): mitral centre at end-diastole."""
+    """`axes` (3, 3): columns are the heart's x, y, z in patient coordinates; `origin` (3,): mitral centre at
+    end-diastole."""
 
     axes: FloatArray
     origin: FloatArray
 
     def to_heart(self, points: FloatArray) -> FloatArray:
         """Patient LPS mm (..., 3) to heart mm."""
-        return (points - self.origin) @ self.axes
+        return np.asarray((points - self.origin) @ self.axes)
 
     def to_patient(self, points: FloatArray) -> FloatArray:
         """Heart mm (..., 3) to patient LPS mm."""
-        return points @ self.axes.T + self.origin
+        return np.asarray(points @ self.axes.T + self.origin)
 
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """Parallel image planes.  `corner` (n, 3): centre of the first pixel; `right`, `down` (3,): unit vectors along a row and
+    """Parallel image planes.  `corner` (n, 3): centre of the first pixel; `right`, `down` (3,): unit vectors along a
+    row and
     down a column; `rows`, `cols`; `spacing_mm` between pixels, both ways; planes in order along `normal`."""
 
     corner: FloatArray
@@ -74,7 +78,7 @@ class Planes:
 
 def _unit(v: Sequence[float] | FloatArray) -> FloatArray:
     v = np.asarray(v, dtype=np.float64)
-    return v / np.linalg.norm(v)
+    return np.asarray(v / np.linalg.norm(v))
 
 
 def heart_frame(parameters: HeartParameters) -> HeartFrame:
@@ -87,7 +91,8 @@ def heart_frame(parameters: HeartParameters) -> HeartFrame:
     roll = np.deg2rad(_DISPLAY_ROLL_DEG + parameters.roll_deg)
     x, y = np.cos(roll) * x - np.sin(roll) * y, np.sin(roll) * x + np.cos(roll) * y
     rng = np.random.default_rng([parameters.body_seed, 1])
-    origin = np.array([24.0, 6.0, 0.0]) * parameters.bsa_m2 / 1.9 + rng.normal(0.0, 4.0, 3)
+    origin = np.array([22.0, -2.0, 0.0]) * parameters.bsa_m2 / 1.9 + rng.normal(0.0, 4.0, 3)
+    origin = origin - apex * 0.6 * max(0.0, parameters.lv_length_mm - 95.0)  # a long heart reaches back, too
     return HeartFrame(np.stack([x, y, z], axis=1), origin)
 
 
@@ -121,7 +126,8 @@ def short_axis_planes(
 def long_axis_plane(
     parameters: HeartParameters, view: View, rng: np.random.Generator, *, matrix: int, field_mm: float
 ) -> Planes:
-    """One long-axis plane.  4CH: apex up, LV on the right.  2CH and 3CH: as a scanner turns a plane near the sagittal, the
+    """One long-axis plane.  4CH: apex up, LV on the right.  2CH and 3CH: as a scanner turns a plane near the
+    sagittal, the
     front of the body to the left and the head up, so that the apex points left."""
     frame = heart_frame(parameters)
     axes = _tilted(frame.axes, rng.normal(0.0, [2.5, 2.5, 5.0]))
@@ -140,9 +146,7 @@ def long_axis_plane(
     right, down = np.cos(turn) * right + np.sin(turn) * down, -np.sin(turn) * right + np.cos(turn) * down
     normal = np.cross(right, down)
     spacing = field_mm / matrix
-    aim = np.array([-6.0 if view is View.CH4 else 0.0, 0.0, -0.35 * parameters.lv_length_mm])
-    centre = frame.to_patient(aim) + right * rng.normal(0.0, 9.0) + down * rng.normal(0.0, 9.0) + normal * rng.normal(0.0, 1.5)
-    if view is View.CH4:  # keep the plane through the apex and the middle of the mitral valve
-        centre = centre - normal * float(normal @ (frame.to_patient(aim) - frame.to_patient(np.zeros(3)))) * 0.9
+    aim = frame.origin - 0.35 * parameters.lv_length_mm * long - (10.0 if view is View.CH4 else 0.0) * across
+    centre = aim + right * rng.normal(0.0, 9.0) + down * rng.normal(0.0, 9.0) + normal * rng.normal(0.0, 1.5)
     half = (matrix - 1) / 2 * spacing
     return Planes((centre - half * (right + down))[None], right, down, matrix, matrix, spacing)

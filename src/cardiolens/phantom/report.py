@@ -2,21 +2,22 @@
 
     write_report(truth_of(parameters), np.random.default_rng(7))
 
-Each report draws its own manner (sections, units, precision of the LVEF, spelling, how openly a diagnosis is named) and its own
-words.  Left ventricular function is told several times in differing words, so that a few random sentences still carry it.
+Each report draws its own manner (sections, units, precision of the LVEF, spelling, how openly a diagnosis is named) and
+its own words.  Left ventricular function is told several times in differing words, so that a few random sentences still
+carry it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom import report_phrases as say
-from cardiolens.phantom.report_meaning import Meaning, lv_function_of, meaning_of
+from cardiolens.phantom.report_manner import Manner, lvef_values, measures
+from cardiolens.phantom.report_meaning import Meaning, meaning_of
 from cardiolens.phantom.truth import Truth
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
@@ -46,15 +47,17 @@ def write_report(truth: Truth, rng: np.random.Generator) -> str:
         rng: source of every choice; the same state gives the same text.
 
     Returns:
-        Sections INDICATION, TECHNIQUE, FINDINGS and IMPRESSION (or a synonym), each a heading with a colon and its sentences.
+        Sections INDICATION, TECHNIQUE, FINDINGS and IMPRESSION (or a synonym), each a heading and its sentences.
 
     Raises:
         PhantomError: a condition that the report writer has no words for.
     """
     unknown = sorted(set(truth.conditions) - set(say.DIAGNOSES))
     if unknown:
-        raise PhantomError(f"the report writer has no words for {', '.join(unknown)}; add them to report_phrases.DIAGNOSES")
-    writer = _Writer(truth, meaning_of(truth), _Manner.draw(rng), rng)
+        raise PhantomError(
+            f"the report writer has no words for {', '.join(unknown)}; add them to report_phrases.DIAGNOSES"
+        )
+    writer = _Writer(truth, meaning_of(truth), Manner.draw(rng), rng)
     text = "\n\n".join(
         (
             writer.section("indication", writer.indication()),
@@ -66,56 +69,12 @@ def write_report(truth: Truth, rng: np.random.Generator) -> str:
     return _spell(text, writer.manner.british)
 
 
-@dataclass(frozen=True)
-class _Manner:
-    """Habits of the one who dictates.
-
-    Attributes:
-        upper: headings in capitals.
-        by_structure: findings under sub-headings, else as running text.
-        numbered: impression as a numbered list.
-        british: spelling.
-        ml: unit of volumes as written.
-        tight: no space before the unit of a percentage.
-        lvef: how the LVEF is written.
-        numbers: the findings give figures (else categories alone).
-        naming: how openly a diagnosis is told.
-        wordy: share of optional sentences.
-    """
-
-    upper: bool
-    by_structure: bool
-    numbered: bool
-    british: bool
-    ml: str
-    tight: bool
-    lvef: str
-    numbers: bool
-    naming: str
-    wordy: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> _Manner:
-        return cls(
-            upper=bool(rng.random() < 0.7),
-            by_structure=bool(rng.random() < 0.5),
-            numbered=bool(rng.random() < 0.5),
-            british=bool(rng.random() < 0.3),
-            ml=str(rng.choice(["ml", "mL", "cc"], p=[0.6, 0.33, 0.07])),
-            tight=bool(rng.random() < 0.8),
-            lvef=str(rng.choice(["whole", "decimal", "about", "range", "percent"], p=[0.68, 0.08, 0.1, 0.08, 0.06])),
-            numbers=bool(rng.random() < 0.88),
-            naming=str(rng.choice(["named", "hedged", "described"], p=[0.5, 0.22, 0.28])),
-            wordy=float(rng.uniform(0.05, 0.6)),
-        )
-
-
 class _Writer:
     """The state of one report: truth, its grades, the manner, and the values that sentences may quote."""
 
-    def __init__(self, truth: Truth, meaning: Meaning, manner: _Manner, rng: np.random.Generator) -> None:
+    def __init__(self, truth: Truth, meaning: Meaning, manner: Manner, rng: np.random.Generator) -> None:
         self.truth, self.meaning, self.manner, self.rng = truth, meaning, manner, rng
-        self.values = {**_measures(truth, manner), **_lvef_values(truth, meaning, manner)}
+        self.values = {**measures(truth, manner), **lvef_values(truth, meaning, manner)}
 
     # -- sections -----------------------------------------------------------------------------------------------------
 
@@ -125,7 +84,7 @@ class _Writer:
     def indication(self) -> list[str]:
         female = self.truth.sex == "F"
         person = self.pick(("woman", "female", "lady") if female else ("man", "male", "gentleman"))
-        complaint = self.say(say.COMPLAINTS)
+        complaint = _lower_first(self.say(say.COMPLAINTS))
         sentences = [
             self.say(
                 say.INDICATION,
@@ -136,23 +95,23 @@ class _Writer:
                 complaint_start=_upper_first(complaint),
             )
         ]
-        if self.rng.random() < 0.6:
+        if self.rng.random() < 0.45:
             suspects = [*say.OTHER_SUSPECTS, *(d.names[0] for d in say.DIAGNOSES.values())]
             suspects += [say.DIAGNOSES[c].names[0] for c in self.truth.conditions] * 4
-            sentences.append(self.say(say.INDICATION_EXTRA, suspect=self.pick(suspects)))
+            sentences.append(self.say(say.INDICATION_EXTRA, suspect=_bare(self.pick(suspects))))
         return sentences
 
     def technique(self) -> list[str]:
-        return [self.say(say.TECHNIQUE), *self._some(say.TECHNIQUE_EXTRA, self.manner.wordy / 2)]
+        return [self.say(say.TECHNIQUE), *self._some(say.TECHNIQUE_EXTRA, self.manner.wordy / 4)]
 
     def findings(self) -> str:
         parts = {
             "Left ventricle": self._left_ventricle(),
             "Right ventricle": self._right_ventricle(),
             "Atria": self._atria(),
-            "Valves": self._maybe(say.VALVES, 0.7),
+            "Valves": self._maybe(say.VALVES, 0.45),
             "Pericardium": self._pericardium(),
-            "Aorta": self._maybe(say.AORTA, 0.4 * self.manner.wordy),
+            "Aorta": self._maybe(say.AORTA, 0.3 * self.manner.wordy),
             "Tissue": self._tissue(),
             "Other": self._some(say.INCIDENTAL, self.manner.wordy / 8),
         }
@@ -166,13 +125,13 @@ class _Writer:
         return f"{heading}: " + " ".join(sentence for name in order for sentence in parts[name])
 
     def impression(self) -> str:
-        sentences = [self._lv_summary()]
-        if self.rng.random() < 0.35:
+        sentences = [self.say(say.SUMMARY)]
+        if self.rng.random() < 0.7:
             sentences.append(self.say(say.LV_FUNCTION_WORDS))
         sentences += self._diagnoses()
         sentences += self._other_findings()
         sentences += self._exclusions()
-        if self.rng.random() < self.manner.wordy / 2:
+        if self.rng.random() < self.manner.wordy / 3:
             sentences.append(self.say(say.CLOSING))
         if self.manner.numbered:
             lines = [f"{number}. {sentence}" for number, sentence in enumerate(sentences, start=1)]
@@ -186,12 +145,12 @@ class _Writer:
         sentences = [self.say(say.LV_SIZE)]
         if numbers:
             sentences.append(self.say(say.LV_FUNCTION_NUMBER))
-            sentences += self._maybe(say.LV_VOLUMES, 0.75)
-            sentences += self._maybe(say.LV_FUNCTION_WORDS, 0.6)
+            sentences += self._maybe(say.LV_VOLUMES, 0.8)
+            sentences += [self.expand(t) for t in self.choose(say.LV_FUNCTION_WORDS, 1 + int(self.rng.random() < 0.5))]
             sentences += self._maybe(say.LV_LONG_AXIS, 0.25)
             sentences += self._maybe(say.MASS, 0.25)
         else:
-            sentences += [self.expand(t) for t in self.choose(say.LV_FUNCTION_WORDS, 2)]
+            sentences += [self.expand(t) for t in self.choose(say.LV_FUNCTION_WORDS, 3)]
         wall = {"none": say.WALL_NORMAL, "concentric": say.WALL_CONCENTRIC, "asymmetric septal": say.WALL_SEPTAL}
         sentences.append(self.say(wall[m.pattern]))
         motion = {"normal": say.MOTION_NORMAL, "global": say.MOTION_GLOBAL, "regional": say.MOTION_REGIONAL}
@@ -201,11 +160,13 @@ class _Writer:
         return sentences
 
     def _right_ventricle(self) -> list[str]:
-        return [self.say(say.RIGHT_VENTRICLE), *self._maybe(say.TAPSE, 0.2)]
+        return [self.say(say.RIGHT_VENTRICLE), *self._maybe(say.TAPSE, 0.1)]
 
     def _atria(self) -> list[str]:
         if self.meaning.la_size < 1 and self.meaning.ra_size < 1 and self.rng.random() < 0.6:
             return [self.say(say.ATRIA_NORMAL)]
+        if self.rng.random() < 0.6:
+            return [self.say(say.ATRIA)]
         return [self.say(say.LEFT_ATRIUM), self.say(say.RIGHT_ATRIUM)]
 
     def _pericardium(self) -> list[str]:
@@ -213,15 +174,12 @@ class _Writer:
 
     def _tissue(self) -> list[str]:
         """Late enhancement is no cine finding; what is said of it follows the condition, or that none was given."""
-        if self.rng.random() < 0.5:
-            return self._maybe(say.NO_CONTRAST, 0.3)
+        if self.rng.random() < 0.7:
+            return self._maybe(say.NO_CONTRAST, 0.1)
         known = [c for c in self.truth.conditions if c in say.LGE]
         return [self.say(say.LGE[known[0] if known else ""])]
 
     # -- impression ---------------------------------------------------------------------------------------------------
-
-    def _lv_summary(self) -> str:
-        return self.say(say.SUMMARY)
 
     def _diagnoses(self) -> list[str]:
         sentences: list[str] = []
@@ -233,11 +191,25 @@ class _Writer:
                 continue
             if self.rng.random() < 0.3:
                 sentences.append(self.pick(words.described))
+            extent = self._extent(condition)
             templates = say.ASSERT if self.manner.naming == "named" else say.HEDGE
-            sentences.append(self.say(templates, name=name, Name=_upper_first(_bare(name))))
+            if extent:  # what is seen and measured is not hedged
+                templates = say.ASSERT_FINDING
+            names = {"name": name, "Name": _upper_first(_bare(name)), "bare": _bare(name)}
+            sentences.append(self.say(templates, **names, extent=extent, Extent=_upper_first(extent)))
         if not self.truth.conditions and self._is_normal() and self.rng.random() < 0.6:
             sentences.append(self.say(say.NORMAL_STUDY))
         return sentences
+
+    def _extent(self, condition: str) -> str:
+        """How much of a condition that is itself a measurement; empty for the others."""
+        grade = {
+            "left ventricular hypertrophy": self.meaning.wall,
+            "right ventricular dilation": self.meaning.rv_size,
+        }
+        if condition == "pericardial effusion":
+            return self.pick(say.EFFUSION_SIZE[max(1, self.meaning.effusion)])
+        return self.pick(say.GRADE_ADJECTIVE[max(1, grade[condition])]) if condition in grade else ""
 
     def _other_findings(self) -> list[str]:
         m = self.meaning
@@ -263,7 +235,7 @@ class _Writer:
         }
         names = [say.DIAGNOSES[c].names[0] for c, may in absent.items() if may and c not in has]
         names = [*names, *say.OTHER_SUSPECTS]
-        count = int(self.rng.choice([0, 1, 2], p=[0.35, 0.45, 0.2]))
+        count = int(self.rng.choice([0, 1, 2], p=[0.45, 0.4, 0.15]))
         return [self.say(say.EXCLUDE, name=_bare(name)) for name in self.choose(names, count)]
 
     def _is_normal(self) -> bool:
@@ -296,7 +268,6 @@ class _Writer:
             "rv_size": self.pick(say.SIZE_IS[m.rv_size]),
             "rv_size_attribute": self.pick(say.SIZE_ATTRIBUTE[m.rv_size]),
             "rv_f": say.GRADED_FUNCTION[m.rv_function],
-            "rv_attribute": say.GRADED_FUNCTION[m.rv_function],
             "la_size": self.pick(say.SIZE_IS[m.la_size]),
             "la_grade": self.pick(say.GRADE_ADJECTIVE[max(1, m.la_size)]),
             "ra_size": self.pick(say.SIZE_IS[m.ra_size]),
@@ -319,54 +290,6 @@ class _Writer:
     def _heading(self, name: str) -> str:
         heading = self.pick(_HEADINGS[name])
         return heading if self.manner.upper else heading.capitalize()
-
-
-def _measures(truth: Truth, manner: _Manner) -> dict[str, str]:
-    """Every figure but the LVEF, rounded, with its unit."""
-    ml, bsa = manner.ml, truth.bsa_m2
-    index = f"{ml}/m2"
-    percent = "%" if manner.tight else " %"
-    return {
-        "edv": f"{truth.edv_ml:.0f} {ml}",
-        "edvi": f"{truth.edv_ml / bsa:.0f} {index}",
-        "esv": f"{truth.esv_ml:.0f} {ml}",
-        "sv": f"{truth.edv_ml - truth.esv_ml:.0f} {ml}",
-        "mass": f"{truth.lv_mass_g:.0f} g",
-        "massi": f"{truth.lv_mass_g / bsa:.0f} g/m2",
-        "rv_edv": f"{truth.rv_edv_ml:.0f} {ml}",
-        "rv_edvi": f"{truth.rv_edv_ml / bsa:.0f} {index}",
-        "rv_esv": f"{truth.rv_esv_ml:.0f} {ml}",
-        "rvef": f"{truth.rvef_pct:.0f}{percent}",
-        "la": f"{truth.la_volume_ml:.0f} {ml}",
-        "lai": f"{truth.la_volume_ml / bsa:.0f} {index}",
-        "wall": f"{truth.wall_thickness_mm:.0f} mm",
-        "edd": f"{truth.lv_edd_mm:.0f} mm",
-        "mapse": f"{truth.mapse_mm:.0f} mm",
-        "long_axis": "reduced" if truth.mapse_mm < 9.5 else "normal",
-        "tapse": f"{truth.tapse_mm:.0f} mm",
-        "effusion_mm": f"{truth.effusion_mm:.0f} mm",
-        "height": f"{truth.height_cm:.0f} cm",
-        "weight": f"{truth.weight_kg:.0f} kg",
-        "bsa": f"{bsa:.1f} m2",
-        "rate": f"{truth.heart_rate:.0f}",
-    }
-
-
-def _lvef_values(truth: Truth, meaning: Meaning, manner: _Manner) -> dict[str, str]:
-    """The LVEF as this reader writes it; a rounding that would fall into another category is not used."""
-    whole = f"{meaning.lvef}%" if manner.tight else f"{meaning.lvef} %"
-    fives = 5 * round(meaning.lvef / 5)
-    low = 5 * (meaning.lvef // 5)
-    written = whole
-    if manner.lvef == "percent":
-        written = f"{meaning.lvef} percent"
-    elif manner.lvef == "decimal" and lv_function_of(truth.lvef_pct) == meaning.lv_function:
-        written = f"{truth.lvef_pct:.1f}%"
-    elif manner.lvef == "about" and lv_function_of(fives) == meaning.lv_function:
-        written = f"approximately {fives}%"
-    elif manner.lvef == "range":
-        written = f"{low}-{low + 5}%"
-    return {"ef": written}
 
 
 def _motion_words(meaning: Meaning, form: str) -> str:
@@ -394,6 +317,10 @@ def _walls(walls: Sequence[str]) -> str:
 
 def _bare(name: str) -> str:
     return re.sub(r"^an? ", "", name)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _upper_first(text: str) -> str:

@@ -1,23 +1,20 @@
 """What a reader would conclude from the truth, in grades and categories, before a word is written.
 
-The upper limits of size are mean plus two standard deviations of the UK Biobank reference cohort (Petersen et al., J Cardiovasc
-Magn Reson 2017;19:18), indexed by body surface area; LVEF bands and wall thickness bands are those of Lang et al., J Am Soc
-Echocardiogr 2015;28:1, rounded to fives.  Where the sources give no grades (mild, moderate, severe) the steps are this
-package's choice.
+The limits of LV and RV volume and of LV mass are mean plus two standard deviations of the UK Biobank reference cohort
+(Petersen et al., J Cardiovasc Magn Reson 2017;19:18), indexed by body surface area.  Bands of LVEF and of wall
+thickness follow Lang et al., J Am Soc Echocardiogr 2015;28:1, those of LVEF rounded to fives.  All other limits, and
+all steps between mild, moderate and severe, are this package's choice.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from cardiolens.phantom.truth import Truth
 
-LVFunction = Literal[
-    "severely reduced", "moderately reduced", "mildly reduced", "low normal", "normal", "hyperdynamic"
-]
+LVFunction = Literal["severely reduced", "moderately reduced", "mildly reduced", "low normal", "normal", "hyperdynamic"]
 _LVEF_BANDS: tuple[tuple[int, LVFunction], ...] = (
     (30, "severely reduced"),
     (40, "moderately reduced"),
@@ -68,7 +65,7 @@ class Meaning:
 
 
 def meaning_of(truth: Truth) -> Meaning:
-    """Grade a truth.  A named condition is never contradicted by its own grade: a dilated ventricle is at least mild."""
+    """Grade a truth.  A condition is never contradicted by its own grade: a dilated ventricle is at least mildly so."""
     lvef = round(truth.lvef_pct)
     low, high = _LV_EDVI[truth.sex]
     edvi = truth.edv_ml / truth.bsa_m2
@@ -76,7 +73,7 @@ def meaning_of(truth: Truth) -> Meaning:
     rv_size = _grade(truth.rv_edv_ml / truth.bsa_m2 / _RV_EDVI[truth.sex], _GRADE_STEPS)
     wall = _grade(truth.wall_thickness_mm, _WALL_MM[truth.sex])
     has = set(truth.conditions)
-    motion, akinetic, hypokinetic = _motion(truth.regional, lvef)
+    motion, akinetic, hypokinetic = _motion(truth, lvef)
     return Meaning(
         lvef=lvef,
         lv_function=lv_function_of(lvef),
@@ -120,12 +117,15 @@ def _pattern(truth: Truth, wall: int) -> Literal["none", "concentric", "asymmetr
 
 
 def _motion(
-    regional: Mapping[str, str], lvef: int
+    truth: Truth, lvef: int
 ) -> tuple[Literal["normal", "global", "regional"], tuple[str, ...], tuple[str, ...]]:
+    """Nearly all walls hypokinetic is global, unless the cause is regional."""
+    regional = truth.regional
     akinetic = tuple(wall for wall, state in regional.items() if state == "akinetic")
     hypokinetic = tuple(wall for wall, state in regional.items() if state == "hypokinetic")
     touched = len(akinetic) + len(hypokinetic)
-    if regional and not akinetic and touched >= len(regional) - 1:
+    focal = bool(akinetic) or "ischemic cardiomyopathy" in truth.conditions
+    if regional and not focal and touched >= len(regional) - 1:
         return "global", (), ()
     if touched:
         return "regional", akinetic, hypokinetic

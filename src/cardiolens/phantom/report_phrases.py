@@ -1,7 +1,10 @@
-"""The words of the report writer: `[a|b]` is a choice, `{name}` a value.  Original sentences; none is taken from a patient's report.
+"""The words of the report writer: `[a|b]` is a choice, `{name}` a value.
 
+Original sentences; none is taken from a patient's report.
 Kept to common radiology words so that a corpus of them fits a vocabulary of a few thousand word pieces.
 """
+
+# ruff: noqa: E501 - a sentence a line
 
 from __future__ import annotations
 
@@ -102,7 +105,9 @@ LV_FUNCTION_WORDS = (
     "[Visually|By eye|On the cine images], the left ventricle contracts {contracts}.",
     "There is {function_noun}.",
     "[Overall|Global] [LV|left ventricular] [contractility|contraction] [is|appears] {f}.",
-    "The LV [squeezes|contracts] {contracts}.",
+    "The LV [squeezes|contracts] {contracts}[, and the stroke volume is {sv}|].",
+    "[Radial|Systolic] shortening of the LV is {f}[ in keeping with the ejection fraction|].",
+    "[Systolic performance|Pump function] of the [LV|left ventricle] is {f}.",
 )
 LV_VOLUMES = (
     "[LV|Left ventricular] end-diastolic volume {edv}[ ({edvi})|], end-systolic volume {esv}.",
@@ -120,7 +125,7 @@ LV_SIZE = (
 LV_LONG_AXIS = (
     "[Mitral annular plane systolic excursion|MAPSE] [is|measures] {mapse}.",
     "Long-axis motion of the LV is {long_axis} (MAPSE {mapse}).",
-    "The mitral annulus descends {mapse} in systole, which is {long_axis}.",
+    "The mitral annulus descends {mapse} in systole, which is {long_axis}; [LV|left ventricular] systolic function is {f}.",
 )
 WALL_NORMAL = (
     "[LV|Left ventricular] wall thickness is [normal|within normal limits]"
@@ -143,7 +148,8 @@ MASS = (
     "Indexed LV mass is {massi} ({mass_word}).",
 )
 MOTION_NORMAL = (
-    "[No|There is no|There are no] regional wall motion [abnormality|abnormalities].",
+    "[No|There is no] regional wall motion abnormality.",
+    "[No|There are no] regional wall motion abnormalities.",
     "Wall motion is normal in all [segments|territories].",
     "All LV segments [move|thicken] normally.",
 )
@@ -161,20 +167,24 @@ MOTION_REGIONAL = (
 # -- sentences: the other structures ----------------------------------------------------------------------------------
 
 RIGHT_VENTRICLE = (
-    "[The right ventricle|The RV] is {rv_size} with {rv_attribute} [systolic function|function][ (RVEF {rvef})|].",
+    "[The right ventricle|The RV] is {rv_size}, with {rv_f} [systolic function|function][ (RVEF {rvef})|].",
     "[RV|Right ventricular] size and function: {rv_size}, [RVEF {rvef}|function {rv_f}].",
-    "[The right ventricle|The RV] is {rv_size}. [RV|Right ventricular] [ejection fraction|EF] [is|measures] {rvef}[, {rv_f}|].",
-    "RV volumes: EDV {rv_edv}[ ({rv_edvi})|], ESV {rv_esv}, RVEF {rvef}. [The RV is {rv_size}.|]",
+    "[The right ventricle|The RV] is {rv_size}; [RV|right ventricular] ejection fraction [is|measures] {rvef}[, {rv_f}|].",
+    "RV volumes: EDV {rv_edv}[ ({rv_edvi})|], ESV {rv_esv}, RVEF {rvef}[; the chamber is {rv_size}|].",
 )
 TAPSE = ("[TAPSE|Tricuspid annular plane systolic excursion] is {tapse}.",)
+ATRIA = (
+    "[The left atrium|The LA] is {la_size}[ ({la})| ({lai})|] and [the right atrium|the RA] is {ra_size}.",
+    "[Atrial sizes|Atria]: left {la_size}[ ({lai})|], right {ra_size}.",
+)
 LEFT_ATRIUM = (
     "[The left atrium|The LA] is {la_size}[ (maximum volume {la})| ({lai})|].",
     "[Left atrial|LA] [volume|maximum volume] [is|measures] {la}; the chamber is {la_size}.",
 )
 RIGHT_ATRIUM = ("[The right atrium|The RA] is {ra_size}.",)
-ATRIA_NORMAL = ("[Both atria are|The atria are] [normal in size|of normal size|not dilated].", "Normal [biatrial|atrial] size.")
+ATRIA_NORMAL = ("[Both atria are|The atria are] [normal in size|of normal size].", "Normal [biatrial|atrial] size.")
 VALVES = (
-    "[No|There is no] significant valvular [regurgitation|abnormality][ on the cine images| is seen|].",
+    "[No|There is no] significant valvular [regurgitation|abnormality][ on the cine images|].",
     "The valves [open normally|are unremarkable].",
     "The [mitral|aortic] valve [leaflets are thin|opens well][, with no visible regurgitant jet|].",
     "No significant [mitral|aortic|tricuspid] regurgitation [or stenosis|] is [seen|identified].",
@@ -185,7 +195,7 @@ PERICARDIUM_NORMAL = (
     "No fluid is seen in the pericardial space.",
 )
 PERICARDIUM_EFFUSION = (
-    "There is a {effusion} pericardial effusion[, up to {effusion_mm}| measuring {effusion_mm} at its deepest|].",
+    "There is a {effusion} pericardial effusion[, up to {effusion_mm}| measuring {effusion_mm} at its deepest].",
     "A {effusion} [circumferential|] pericardial effusion is [present|noted] ({effusion_mm}).",
     "Pericardial fluid surrounds the heart, {effusion_mm} at its deepest ({effusion}).",
 )
@@ -207,7 +217,10 @@ LGE: Mapping[str, tuple[str, ...]] = {
         "[Linear|Faint] mid-wall late enhancement is [seen|present] in the septum.",
         "No late gadolinium enhancement is seen.",
     ),
-    "": ("[No|There is no] late gadolinium enhancement[ is seen|].", "Late enhancement images are [normal|unremarkable]."),
+    "": (
+        "[No|There is no] late gadolinium enhancement[ in either ventricle|].",
+        "Late enhancement images are [normal|unremarkable].",
+    ),
 }
 
 # -- indication and technique -----------------------------------------------------------------------------------------
@@ -220,7 +233,7 @@ COMPLAINTS = (
 INDICATION = (
     "{age}-year-old {person} with {complaint}.",
     "{complaint_start} in a {age}-year-old {person}.",
-    "{age} year old {person}, {complaint}[, for assessment of LV function|].",
+    "{age} year old {person} [with|presenting with] {complaint}[, for assessment of LV function|].",
     "[{Person}|Patient], aged {age}, [referred for|sent for] {complaint}.",
 )
 INDICATION_EXTRA = (
@@ -287,7 +300,12 @@ DIAGNOSES: Mapping[str, Diagnosis] = {
         ),
     ),
     "hypertrophic cardiomyopathy": Diagnosis(
-        ("hypertrophic cardiomyopathy", "HCM", "hypertrophic cardiomyopathy (HCM)", "asymmetric septal hypertrophic cardiomyopathy"),
+        (
+            "hypertrophic cardiomyopathy",
+            "HCM",
+            "hypertrophic cardiomyopathy (HCM)",
+            "asymmetric septal hypertrophic cardiomyopathy",
+        ),
         (
             "Marked thickening confined to the septum.",
             "The septum is thick out of proportion to the rest of the ventricle.",
@@ -333,6 +351,12 @@ ASSERT = (
     "[Overall|Overall, the] picture of {name}.",
     "[Imaging diagnosis|Conclusion]: {name}.",
 )
+ASSERT_FINDING = (
+    "{Name}.",
+    "{Extent} {bare}.",
+    "[The main finding is|Main finding:] {extent} {bare}.",
+    "[The study shows|There is] {extent} {bare}.",
+)
 HEDGE = (
     "[Findings|Appearances] [may represent|are suggestive of|raise the possibility of|could be due to] {name}.",
     "{Name} [is likely|is possible|should be considered|is favored].",
@@ -358,7 +382,7 @@ SUMMARY = (
     "{function_noun} with a {lv_attribute} [ventricle|LV][; EF {ef}|].",
 )
 RV_SUMMARY = (
-    "[The RV is {rv_size} with {rv_f} function|{rv_size_attribute} right ventricle, function {rv_f}].",
+    "[The RV is {rv_size}, with {rv_f} function|{rv_size_attribute} right ventricle, function {rv_f}].",
     "Right ventricle {rv_size}; RV function {rv_f}.",
 )
 LA_SUMMARY = ("{la_grade} left atrial enlargement.", "[The left atrium|LA] is {la_size}.")

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cardiolens.phantom.heart import HeartParameters
+import numpy as np
+
+from cardiolens.phantom.anatomy import Anatomy, anatomy_of
+from cardiolens.phantom.heart import WALLS, HeartParameters
+
+MUSCLE_G_PER_ML = 1.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,5 +52,72 @@ class Truth:
 
 
 def truth_of(parameters: HeartParameters) -> Truth:
-    """Integrate the anatomy of `parameters`."""
-    raise NotImplementedError
+    """Integrate the anatomy of `parameters`.
+
+    Raises:
+        PhantomError: walls that cannot reach the LVEF asked for.
+    """
+    p, anatomy = parameters, anatomy_of(parameters)
+    ends = np.array([0.0, 1.0])
+    cavity, rv = anatomy.cavity_ml(ends), anatomy.rv_ml(ends)
+    thickness = segment_thickness_mm(anatomy)
+    return Truth(
+        edv_ml=float(cavity[0]),
+        esv_ml=float(cavity[1]),
+        lvef_pct=float(100.0 * (1.0 - cavity[1] / cavity[0])),
+        lv_mass_g=float(MUSCLE_G_PER_ML * anatomy.muscle_ml(ends)[0]),
+        rv_edv_ml=float(rv[0]),
+        rv_esv_ml=float(rv[1]),
+        rvef_pct=float(100.0 * (1.0 - rv[1] / rv[0])),
+        la_volume_ml=p.la_max_ml,
+        ra_volume_ml=p.ra_max_ml,
+        wall_thickness_mm=max(thickness),
+        lv_edd_mm=basal_diameter_mm(anatomy),
+        mapse_mm=p.mapse_mm,
+        tapse_mm=p.tapse_mm,
+        effusion_mm=p.effusion_mm,
+        heart_rate=p.heart_rate,
+        sex=p.sex,
+        age=p.age,
+        height_cm=p.height_cm,
+        weight_kg=p.weight_kg,
+        bsa_m2=p.bsa_m2,
+        conditions=p.conditions,
+        regional=regional_motion(p),
+        segment_thickness_mm=thickness,
+    )
+
+
+def segment_thickness_mm(anatomy: Anatomy) -> tuple[float, ...]:
+    """Mean radial thickness (mm) of segments 1 to 16 at end-diastole, from the material surfaces."""
+    endo, epi = (np.sqrt(np.maximum(a[..., 0], 0.0)) for a in anatomy.lv_material(np.zeros(1)))
+    wall = epi - endo
+    u = anatomy.material_s / (anatomy.parameters.lv_length_mm / anatomy.length)
+    degrees = np.rad2deg(anatomy.angles)
+    out = []
+    for segment in range(16):
+        low, high = ((0.08, 0.33), (0.4, 0.66), (0.72, 0.85))[min(segment // 6, 2)]
+        width = 60.0 if segment < 12 else 90.0
+        middle = 90.0 + width * (segment % 6 if segment < 12 else segment - 12)
+        off = np.abs((degrees - middle + 180.0) % 360.0 - 180.0)
+        out.append(float(wall[off <= 0.35 * width][:, (u >= low) & (u <= high)].mean()))
+    return tuple(out)
+
+
+def basal_diameter_mm(anatomy: Anatomy) -> float:
+    """Widest inner diameter (mm) of the basal third at end-diastole, septum to lateral wall."""
+    endo, _ = anatomy.lv_material(np.zeros(1))
+    radius = np.sqrt(np.maximum(endo[..., 0], 0.0))
+    lateral, septal = radius[0], radius[len(anatomy.angles) // 2]
+    basal = (anatomy.material_s >= 0.05) & (anatomy.material_s <= 0.35)
+    return float((lateral + septal)[basal].max())
+
+
+def regional_motion(parameters: HeartParameters) -> dict[str, str]:
+    """Per wall the worst of its segments: below 0.2 of normal motion is akinetic, below 0.6 hypokinetic."""
+    walls = {**WALLS, "apex": (13, 14, 15, 16, 17)}
+    return {name: _grade(min(parameters.segment_motion[s - 1] for s in segments)) for name, segments in walls.items()}
+
+
+def _grade(motion: float) -> str:
+    return "akinetic" if motion < 0.2 else "hypokinetic" if motion < 0.6 else "normal"

@@ -56,7 +56,7 @@ def bootstrap(
     fraction(level, "level")
     if n_resamples < 1:
         raise StatsError(f"n_resamples: must be at least 1, got {n_resamples}")
-    cluster, n_clusters = _clusters(patients, n)
+    cluster, n_clusters = resample_clusters(patients, n)
     if n_clusters < 2:
         raise StatsError(f"a bootstrap needs at least two patients, got {n_clusters}")
     if isinstance(metric, str):
@@ -84,7 +84,10 @@ def resample_weights(
     return counts.astype(np.float64)[:, cluster]
 
 
-def _clusters(patients: Sequence[Hashable] | npt.NDArray[Any] | None, n: int) -> tuple[npt.NDArray[np.intp], int]:
+def resample_clusters(
+    patients: Sequence[Hashable] | npt.NDArray[Any] | None, n: int
+) -> tuple[npt.NDArray[np.intp], int]:
+    """Each row's cluster number (n,) and how many clusters there are; None: every row its own."""
     if patients is None:
         return np.arange(n), n
     if len(patients) != n:

@@ -11,12 +11,17 @@ import numpy as np
 from cardiolens.errors import InputError
 
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,2}[.)](?!\d))\s+")
+_TESLA = re.compile(r"(?<=\dT\.)\s+(?=[A-Z])|(?<=\d T\.)\s+(?=[A-Z])")  # "at 1.5 T. Normal": T is no initial here
 _WORD = re.compile(r"\w")
 
 
 @lru_cache(maxsize=1)
 def _segmenter() -> Any:
-    import pysbd
+    import warnings
+
+    with warnings.catch_warnings():  # its sources hold escapes that Python deprecates; nothing we can mend
+        warnings.simplefilter("ignore")
+        import pysbd
 
     return pysbd.Segmenter(language="en", clean=False)
 
@@ -31,16 +36,18 @@ def split_sentences(text: str) -> tuple[str, ...]:
     sentences: list[str] = []
     for paragraph in _paragraphs(text):
         for piece in _segmenter().segment(paragraph):
-            sentence = " ".join(piece.split())
-            if _WORD.search(sentence):
-                sentences.append(sentence)
+            parts = _TESLA.split(" ".join(piece.split()))
+            sentences.extend(part for part in parts if _WORD.search(part))
     return tuple(sentences)
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Lines joined where a sentence runs on: the next line starts in lower case and the line had no full stop."""
+    """Lines joined where a sentence runs on, and a heading such as "Left ventricle:" with the line below it.
+
+    A sentence runs on where its line has no full stop and the next one starts in lower case or with a number.
+    """
     paragraphs: list[str] = []
-    open_line = False
+    open_line = heading = False
     for raw in text.splitlines():
         line = raw.strip()
         if not line:
@@ -48,11 +55,12 @@ def _paragraphs(text: str) -> list[str]:
             continue
         bullet = _BULLET.match(line)
         bare = line[bullet.end() :] if bullet else line
-        if open_line and not bullet and (bare[0].islower() or bare[0].isdigit()):
+        if heading or (open_line and not bullet and (bare[0].islower() or bare[0].isdigit())):
             paragraphs[-1] += " " + bare
         else:
             paragraphs.append(bare)
-        open_line = not bare.endswith((".", "!", "?", ":"))
+        heading = bare.endswith(":")
+        open_line = not bare.endswith((".", "!", "?"))
     return paragraphs
 
 

@@ -17,7 +17,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from cardiolens.errors import CheckpointError, InputError
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+UNKNOWN = "[UNK]"
+SPECIAL = ("[PAD]", UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
 _ALPHABET = sorted(string.ascii_lowercase + string.digits + string.punctuation)
 
 
@@ -42,7 +43,10 @@ class ReportTokenizer:
         if missing:
             raise CheckpointError(f"the vocabulary lacks {', '.join(missing)}; is it a BERT vocabulary?")
         self.tokenizer = tokenizer
-        self.pad_id: int = tokenizer.token_to_id("[PAD]")
+        self.pad_id, self.cls_id, self.sep_id = (self._id(token) for token in ("[PAD]", "[CLS]", "[SEP]"))
+
+    def _id(self, token: str) -> int:
+        return int(self.tokenizer.token_to_id(token) or 0)
 
     def __len__(self) -> int:
         return int(self.tokenizer.get_vocab_size())
@@ -51,9 +55,8 @@ class ReportTokenizer:
         """Tokenise; a text longer than `max_tokens` (with [CLS] and [SEP]) loses its end and is counted."""
         if not texts or max_tokens < 3:
             raise InputError("tokenising needs at least one text and room for three tokens")
-        cls, sep = (self.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         encoded = [e.ids for e in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-        rows = [[cls, *ids[: max_tokens - 2], sep] for ids in encoded]
+        rows = [[self.cls_id, *ids[: max_tokens - 2], self.sep_id] for ids in encoded]
         out = np.full((len(rows), max(map(len, rows))), self.pad_id, dtype=np.int64)
         mask = np.zeros(out.shape, dtype=np.bool_)
         for i, row in enumerate(rows):
@@ -77,10 +80,10 @@ class ReportTokenizer:
         letters = [*_ALPHABET, *(f"##{letter}" for letter in _ALPHABET)]
         if vocabulary < len(SPECIAL) + len(letters):
             raise InputError(f"a vocabulary needs at least {len(SPECIAL) + len(letters)} entries, got {vocabulary}")
-        tokenizer = _bare(models.WordPiece(unk_token="[UNK]"), lowercase=True)
+        tokenizer = _bare(_wordpiece({UNKNOWN: 0}), lowercase=True)
         texts = [_ascii(text) for text in corpus]
-        # The trainer numbers new letters in the order of a randomly seeded hash map and breaks ties by number; giving it
-        # every letter beforehand, in order, takes the chance out of it.
+        # The trainer numbers new letters in the order of a randomly seeded hash map and breaks ties by number; every
+        # letter given beforehand, in order, takes the chance out of it.
         trainer = trainers.WordPieceTrainer(
             vocab_size=vocabulary, min_frequency=2, special_tokens=[*SPECIAL, *letters], show_progress=False
         )
@@ -116,12 +119,14 @@ class ReportTokenizer:
         if len(vocabulary) != len(lines):
             raise CheckpointError(f"{words} lists a word twice")
         settings = folder / "tokenizer_config.json"
-        lowercase = not settings.is_file() or json.loads(settings.read_text(encoding="utf-8")).get("do_lower_case", True)
+        lowercase = not settings.is_file() or json.loads(settings.read_text(encoding="utf-8")).get(
+            "do_lower_case", True
+        )
         return cls(_bare(_wordpiece(vocabulary), lowercase=bool(lowercase)))
 
 
 def _wordpiece(vocabulary: dict[str, int]) -> models.WordPiece:
-    return models.WordPiece(vocab=vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)
+    return models.WordPiece(vocab=vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=100)
 
 
 def _bare(model: models.WordPiece, *, lowercase: bool) -> Tokenizer:
@@ -129,9 +134,10 @@ def _bare(model: models.WordPiece, *, lowercase: bool) -> Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    ids = {token: tokenizer.token_to_id(token) for token in SPECIAL}
-    if all(number is not None for number in ids.values()):
-        tokenizer.add_special_tokens(list(SPECIAL))
+    known = [token for token in SPECIAL if tokenizer.token_to_id(token) is not None]
+    if len(known) == len(SPECIAL):
+        ids = {token: int(tokenizer.token_to_id(token) or 0) for token in known}
+        tokenizer.add_special_tokens(known)
         tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
     return tokenizer
 

@@ -6,17 +6,17 @@ import logging
 from pathlib import Path
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from cardiolens._version import __version__
 from cardiolens.datasets.splits import Split
 from cardiolens.errors import TrainingError
-from cardiolens.hub import load_model, save_model, with_text_tower
+from cardiolens.hub import load_model, save_model
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.objectives import flood, info_nce
 from cardiolens.store import StudyStore
+from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training.data import ClipSource, ContrastBatch, ReportPairs, contrast_loader
 from cardiolens.training.recipe import PretrainRecipe
 from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
@@ -98,7 +98,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
                 clips_per_study=recipe.clips_per_study,
                 plane_sampling=recipe.plane_sampling,
             ),
-            model.tokenise,
+            model.text_tower().tokenize,
             batch=recipe.optimiser.batch,
             seed=recipe.seed,
             train=keys is train_keys,
@@ -109,10 +109,10 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
     callbacks: list[Callback] = [KeepModel(folder, recipe.checkpoint_every), KeepState(folder)]
     trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))])
     resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
+    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    model.card.metrics = {name: round(float(v), 4) for name, v in trainer.callback_metrics.items()}
+    model.card.notes = []
     model.card.provenance = {
         "version": __version__,
         "recipe": recipe.name,
@@ -120,6 +120,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         "data_hash": store.hash(),
         "split_hash": split.hash,
         "epochs": recipe.optimiser.epochs,
+        **{f"last_{name}": round(float(value), 4) for name, value in trainer.callback_metrics.items()},
     }
     save_model(model, folder.final)
     return folder.final
@@ -138,10 +139,21 @@ def _with_report(store: StudyStore, split: Split, part: str) -> list[str]:
 
 
 def _start_model(recipe: PretrainRecipe, store: StudyStore, train_keys: list[str]) -> DualEncoder:
-    """The video tower of the recipe and a text tower whose vocabulary comes from the training reports alone."""
-    model = load_model(recipe.model, weights=recipe.weights)
-    corpus = [store.report(key) or "" for key in train_keys]
-    model = with_text_tower(model, corpus=corpus, settings=recipe.text)
+    """The video tower of the recipe with a text tower: that of its weights, a BERT folder, or a small one from scratch.
+
+    The vocabulary of one from scratch comes from the training reports alone.
+    """
+    settings = recipe.text
+    options = {"pooling": settings.pooling, "max_tokens": settings.max_tokens, "freeze_layers": settings.freeze_layers}
+    model: DualEncoder
+    if recipe.weights is not None and (Path(recipe.weights) / "tokenizer").is_dir():
+        model = load_model(recipe.model, recipe.weights)
+    elif settings.pretrained is not None:
+        model = load_model(recipe.model, recipe.weights, text={"pretrained": settings.pretrained, **options})
+    else:
+        corpus = [store.report(key) or "" for key in train_keys]
+        tokenizer = ReportTokenizer.train(corpus, vocabulary=settings.vocabulary)
+        model = load_model(recipe.model, recipe.weights, text={"tokenizer": tokenizer, **options})
+    model.text_tower()
     model.train()
-    torch.set_float32_matmul_precision("high")
     return model

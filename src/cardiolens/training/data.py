@@ -168,7 +168,7 @@ class BagBatch:
 
 def pad_bags(items: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
     """(item, width) and sizes to (study, longest, width) with zeros behind, and the mask of what is real."""
-    bags = torch.nn.utils.rnn.pad_sequence(list(items.split(list(sizes))), batch_first=True)
+    bags = torch.nn.utils.rnn.pad_sequence(list(torch.split(items, list(sizes))), batch_first=True)
     mask = torch.arange(bags.shape[1], device=items.device)[None] < torch.tensor(sizes, device=items.device)[:, None]
     return bags, mask
 

@@ -119,7 +119,7 @@ class FinetuneRecipe(_Run):
     kind: Literal["finetune"] = "finetune"
     mode: Literal["finetune", "transfer", "linear"] = "finetune"
     task: str = "lvef"
-    label: str = "lvef_pct"
+    label: str = "lvef"
     unit: str = "%"
     fraction: float = Field(1.0, gt=0, le=1)  # of the training patients
     fraction_seed: int = 0

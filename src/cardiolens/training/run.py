@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,11 +110,11 @@ class TrainingModule(L.LightningModule):
         return torch.optim.AdamW(trained, lr=s.lr, weight_decay=s.weight_decay, eps=s.eps, betas=s.betas)
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
         self._mark = time.perf_counter()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self._clock("data")
+        torch.manual_seed(self._batch_seed(self.current_epoch, batch_idx))  # dropout; loaders draw from it in between
         epoch = self.current_epoch + batch_idx / max(1, self.trainer.num_training_batches)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = learning_rate(self.recipe.optimiser, epoch)
@@ -131,8 +132,10 @@ class TrainingModule(L.LightningModule):
 
     def augment_generator(self, epoch: int, batch_idx: int) -> torch.Generator:
         """The randomness of one batch's augmentation."""
-        generator = torch.Generator(device=self.device)
-        return generator.manual_seed((self.recipe.seed * 1_000_003 + epoch) * 100_003 + batch_idx)
+        return torch.Generator(device=self.device).manual_seed(self._batch_seed(epoch, batch_idx) + 1)
+
+    def _batch_seed(self, epoch: int, batch_idx: int) -> int:
+        return 2 * ((self.recipe.seed * 1_000_003 + epoch) * 100_003 + batch_idx)
 
     def _clock(self, stage: str) -> None:
         now = time.perf_counter()
@@ -193,15 +196,19 @@ class Bar(Callback):
 def make_trainer(folder: RunFolder, callbacks: list[Callback]) -> L.Trainer:
     """A Lightning trainer that logs to CSV (and TensorBoard where installed) and keeps its state in the run folder."""
     recipe = folder.recipe
-    loggers: list[Any] = [CSVLogger(folder.path, name="log", version="csv")]
+    start = sum(1 for _ in folder.path.glob("log/start_*"))  # a logger would overwrite the file of an earlier start
+    loggers: list[Any] = [CSVLogger(folder.path, name="log", version=f"start_{start:02d}")]
     try:
         from lightning.pytorch.loggers import TensorBoardLogger
 
-        loggers.append(TensorBoardLogger(folder.path, name="log", version="tensorboard"))
+        loggers.append(TensorBoardLogger(folder.path, name="log", version=f"start_{start:02d}"))
     except ModuleNotFoundError:
         logger.info("TensorBoard is not installed; logging to CSV only (pip install 'cardiolens[logs]')")
     for noisy in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*is deprecated, use `isinstance", module="lightning")
+    warnings.filterwarnings("ignore", message=".*module.s. in eval mode", module="lightning")  # frozen parts are
+    warnings.filterwarnings("ignore", message=".*does not have many workers", module="lightning")
     return L.Trainer(
         max_epochs=recipe.optimiser.epochs,
         max_steps=recipe.optimiser.max_steps,

@@ -22,7 +22,7 @@ from cardiolens.errors import TrainingError
 from cardiolens.hub import load_model, save_model
 from cardiolens.models.domain import DomainReference
 from cardiolens.models.dual_encoder import DualEncoder
-from cardiolens.models.mil import GatedAttentionMIL
+from cardiolens.models.mil import GatedAttentionMIL, MILConfig
 from cardiolens.objectives import huber
 from cardiolens.stats import split_conformal
 from cardiolens.store import StudyStore
@@ -43,8 +43,7 @@ class BagRegressor(TrainingModule):
     def __init__(self, model: DualEncoder, recipe: FinetuneRecipe, *, from_features: bool) -> None:
         super().__init__(recipe)
         self.model, self.settings, self.from_features = model, recipe, from_features
-        self.text_parts = [part for part in (model.text_encoder, model.text_proj) if part is not None]
-        frozen = [*self.text_parts]
+        frozen: list[torch.nn.Module] = [p for p in (model.text_encoder, model.text_proj) if p is not None]
         if recipe.mode != "transfer":
             frozen.append(model.video_encoder)
         if recipe.mode == "linear":
@@ -52,7 +51,6 @@ class BagRegressor(TrainingModule):
         for part in frozen:
             part.requires_grad_(False)
         self.frozen = frozen
-        self.errors: list[Tensor] = []
 
     @property
     def head(self) -> GatedAttentionMIL:
@@ -64,7 +62,8 @@ class BagRegressor(TrainingModule):
         """(study,) predictions in the label's unit from clips or features of all studies behind one another."""
         features = items if self.from_features else self.model.features(items)
         bags, mask = pad_bags(self.model.project(features), sizes)
-        return self.head(bags, mask).output[:, 0]
+        predicted: Tensor = self.head(bags, mask).output[:, 0]
+        return predicted
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
@@ -123,11 +122,12 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, feature_cache
     split = folder.split(store)
     targets = _targets(store, recipe, split)
     model = load_model(recipe.model, weights=recipe.weights)
-    model.heads[recipe.task] = GatedAttentionMIL(task="regression")
+    model.heads[recipe.task] = GatedAttentionMIL(MILConfig(kind="regression", embed_dim=model.embed_dim))
     source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache)
     frozen = recipe.mode != "transfer" and recipe.augment.severity == 0
     cache = FeatureCache(feature_cache or out / "features", model, source) if frozen else None
     module = BagRegressor(model, recipe, from_features=frozen)
+    train_keys = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
     loaders = [
         bag_loader(
             _bags(module, source, cache, keys, targets, train=train),
@@ -135,17 +135,14 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, feature_cache
             seed=recipe.seed,
             train=train,
         )
-        for keys, train in (
-            (take_fraction(split["train"], recipe.fraction, recipe.fraction_seed), True),
-            (split["val"], False),
-        )
+        for keys, train in ((train_keys, True), (split["val"], False))
     ]
     callbacks: list[Callback] = [KeepBest(folder)] if recipe.select == "best" else []
-    trainer = make_trainer(
-        folder, [*callbacks, KeepState(folder), Bar(f"finetune {recipe.name}", len(loaders[0].dataset))]
-    )
+    title = Bar(f"finetune {recipe.name}", len(train_keys))
+    trainer = make_trainer(folder, [*callbacks, KeepState(folder), title])
     resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
+    module.train()
+    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     if recipe.select == "best":

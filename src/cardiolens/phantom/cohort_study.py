@@ -1,0 +1,223 @@
+"""One phantom patient on disk: drawn, rendered, told and written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cardiolens.errors import PhantomError
+from cardiolens.store.atomic import temporary_beside, write_whole
+
+if TYPE_CHECKING:
+    from cardiolens.phantom.heart import HeartParameters
+    from cardiolens.study import Study
+
+_SITE = "phantom"
+_STREAMS = {"heart": 0, "report": 1, "scan": 2}
+
+
+@dataclass(frozen=True)
+class StudyOrder:
+    """What a worker needs to make study `index` of a cohort; see `cohort.CohortConfig` for the rest."""
+
+    folder: Path
+    index: int
+    seed: int
+    format: str
+    style: str
+    matrix: int
+    phases: int
+    sax_planes: int
+    condition: str | None
+    masks: bool
+
+    @property
+    def name(self) -> str:
+        """Study name and accession: cohort seed and number, at most 16 characters."""
+        return f"PH{self.seed:06d}-{self.index:06d}"
+
+    @property
+    def patient(self) -> str:
+        return f"phantom-{self.seed:06d}-{self.index:06d}"
+
+    @property
+    def key(self) -> str:
+        """Key in a store."""
+        return f"{_SITE}_{self.patient}/{self.name}"
+
+    def rng(self, stream: str) -> np.random.Generator:
+        """Random numbers of this study alone, one stream for the heart, one for the report, one for the scan."""
+        return np.random.default_rng([self.seed, self.index, _STREAMS[stream]])
+
+
+def record_path(order: StudyOrder) -> Path:
+    """Where the study's truth lies; beside the images for DICOM, in `truth/` for a store."""
+    if order.format == "store":
+        return order.folder / "truth" / f"{order.name}.json"
+    return order.folder / order.name / "truth.json"
+
+
+def read_record(order: StudyOrder) -> dict[str, Any]:
+    """The study's truth record.
+
+    Raises:
+        PhantomError: it is missing or damaged.
+    """
+    path = record_path(order)
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PhantomError(
+            f"{path}: cannot be read ({error}); remove this study and run the same command again"
+        ) from error
+    return record
+
+
+def is_finished(order: StudyOrder) -> bool:
+    """Whether the study is there, whole."""
+    if not record_path(order).is_file():
+        return False
+    if order.format != "store":
+        return True
+    from cardiolens.store import StudyStore
+
+    return order.key in StudyStore(order.folder)
+
+
+def make_study(order: StudyOrder) -> str:
+    """Make one study; gives its name.  The same order gives the same bytes."""
+    from cardiolens.phantom.heart import sample_parameters
+    from cardiolens.phantom.render import render_study
+    from cardiolens.phantom.report import write_report
+    from cardiolens.phantom.truth import truth_of
+
+    parameters = sample_parameters(order.rng("heart"), condition=order.condition)
+    truth = truth_of(parameters)
+    study = replace(
+        render_study(
+            parameters,
+            seed=int(order.rng("scan").integers(2**31)),
+            matrix=order.matrix,
+            phases=order.phases,
+            sax_planes=order.sax_planes,
+        ),
+        patient=order.patient,
+        accession=order.name,
+        site=_SITE,
+        sex=truth.sex,
+        age=float(int(truth.age)),
+        report=write_report(truth, order.rng("report")),
+    )
+    record = {
+        "study": order.name,
+        "patient": order.patient,
+        "key": order.key,
+        "index": order.index,
+        "truth": asdict(truth),
+        "parameters": parameters.to_dict(),
+        "landmarks": _landmarks(parameters, study),
+        "report": study.report,
+    }
+    record["sha256"] = _content_hash(record, study)
+    if order.format == "store":
+        _put_in_store(order, study, record)
+    else:
+        _write_folder(order, study, parameters, record)
+    return order.name
+
+
+def _write_folder(order: StudyOrder, study: Study, parameters: HeartParameters, record: dict[str, Any]) -> None:
+    from cardiolens.phantom.dicom_writer import write_dicom
+
+    with _whole(order.folder / order.name) as part:
+        write_dicom(study, part / "dicom", style=order.style, seed=order.seed * 1_000_003 + order.index, localizer=True)
+        if order.masks:
+            _write_masks(parameters, study, part / "masks")
+        (part / "report.txt").write_text(f"{study.report}\n", encoding="utf-8")
+        (part / "truth.json").write_text(_json(record), encoding="utf-8")
+
+
+def _put_in_store(order: StudyOrder, study: Study, record: dict[str, Any]) -> None:
+    """The study first, its record last, so that a kill between them only makes the study anew."""
+    from cardiolens.store import StudyStore
+
+    StudyStore(order.folder, mode="a").write(study, key=order.key)
+    write_whole(record_path(order), _json(record).encode())
+
+
+@contextmanager
+def _whole(final: Path) -> Iterator[Path]:
+    """A folder to write into that gets its name only when all is in it."""
+    part = temporary_beside(final)
+    part.mkdir()
+    try:
+        yield part
+        if final.is_dir():  # another process was faster; its study has the same content
+            shutil.rmtree(part)
+        else:
+            part.replace(final)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _write_masks(parameters: HeartParameters, study: Study, folder: Path) -> None:
+    """One NIfTI a view, uint8 (col, row, slice, time).
+
+    0 background, 1 LV cavity, 2 LV muscle, 3 RV cavity, 4 LA, 5 RA.
+    """
+    import nibabel
+
+    from cardiolens.phantom.labels import masks
+
+    folder.mkdir()
+    for cine in study.cines:
+        assert cine.affine is not None and cine.trigger_times_ms is not None  # noqa: S101 - the phantom has both
+        labels = masks(parameters, cine).transpose(3, 2, 0, 1)
+        image = nibabel.Nifti1Image(labels, np.diag([-1.0, -1.0, 1.0, 1.0]) @ cine.affine)  # type: ignore[no-untyped-call]  # LPS to NIfTI's RAS
+        image.header.set_xyzt_units("mm", "msec")  # type: ignore[no-untyped-call]
+        image.header["pixdim"][4] = float(np.diff(cine.trigger_times_ms, axis=1).mean())
+        nibabel.save(image, folder / f"{cine.view}.nii.gz")
+
+
+def _landmarks(parameters: HeartParameters, study: Study) -> dict[str, Any]:
+    from cardiolens.phantom.labels import landmarks
+
+    """View → name → (slice, time, 2) row and column, for the views that cut the valve plane and the apex."""
+    found = {str(cine.view): landmarks(parameters, cine) for cine in study.cines}
+    return {view: points for view, points in found.items() if all(np.isfinite(p).any() for p in points.values())}
+
+
+def _content_hash(record: dict[str, Any], study: Study) -> str:
+    digest = hashlib.sha256(_json(record).encode())
+    for cine in study.cines:
+        digest.update(f"{cine.view} {cine.shape} {cine.frames.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(cine.frames).data)
+    return digest.hexdigest()
+
+
+def _json(record: dict[str, Any]) -> str:
+    return json.dumps(_plain(record), indent=1, sort_keys=True) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Arrays, tuples and NumPy numbers as JSON's own kinds; lengths to a thousandth of their unit."""
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return round(value, 4) if np.isfinite(value) else None
+    return value
