@@ -1,6 +1,6 @@
 """LVEF of the tiny model on a phantom cohort: contrastive pretraining against random features and against scratch.
 
-    cardiolens phantom --out cohorts/tiny --n 520 --seed 1 --format store --matrix 128
+    cardiolens phantom --out cohorts/tiny --n 480 --seed 1 --format store --matrix 128 --matrix 192 --matrix 256
     cardiolens pretrain recipes/shad_tiny_pretrain.yaml --store cohorts/tiny
     python benchmarks/lvef_label_efficiency.py --store cohorts/tiny --weights runs/shad_tiny_pretrain/final
 

@@ -267,11 +267,12 @@ def test_leftovers_of_dead_writers_are_ignored_and_removed_and_living_ones_kept(
     dead = folder / f".a7.h5.{atomic._host()}-{gone.pid}-00ff.part"
     alive = folder / f".a8.h5.{atomic._host()}-{os.getpid()}-00ff.part"
     foreign = folder / ".a9.h5.00000000-1-00ff.part"
-    for path in (dead, alive, foreign):
+    table = store.path / f".labels.csv.{atomic._host()}-{gone.pid}-00ff.part"
+    for path in (dead, alive, foreign, table):
         path.write_bytes(b"half a study")
     assert StudyStore(store.path).keys() == [KEY]
     StudyStore(store.path, mode="a")
-    assert [path.exists() for path in (dead, alive, foreign)] == [False, True, True]
+    assert [path.exists() for path in (dead, alive, foreign, table)] == [False, True, True, False]
 
 
 def test_values_that_cannot_be_held_are_refused(store):

@@ -41,7 +41,7 @@ class TrainingError(CardiolensError):
 
 
 class PhantomError(CardiolensError):
-    """A phantom heart that cannot exist (LVEF 120 %, a negative wall), an unknown condition, or a cohort folder in use."""
+    """A heart that cannot exist (LVEF 120 %, a negative wall), an unknown condition, or a cohort folder in use."""
 
 
 class InputError(CardiolensError, ValueError):

@@ -147,7 +147,7 @@ class Predictor:
         if "lvef" not in model.heads or "lvef" not in card.tasks:
             have = ", ".join(sorted(model.heads)) or "none"
             raise CheckpointError(
-                f"{card.name}:{card.tag} has no LVEF head (heads: {have}); train one with cardiolens finetune, "
+                f"{card.full_name} has no LVEF head (heads: {have}); train one with cardiolens finetune, "
                 "or choose a model that cardiolens models lists with the task lvef"
             )
         self.model = model.to(device).eval()
@@ -180,7 +180,7 @@ class Predictor:
         pooled = self.model.heads["lvef"](embeddings[None], mask)
         lvef = float(pooled.output.reshape(-1)[0])
         if not np.isfinite(lvef):
-            raise CheckpointError(f"{self.card.name}:{self.card.tag} gives {lvef} for LVEF; its weights are damaged")
+            raise CheckpointError(f"{self.card.full_name} gives {lvef} for LVEF; its weights are damaged")
         weights = pooled.attention[0].float().cpu().tolist()
         watch.lap("pool")
         domain = self._domain(embeddings, bag)
@@ -229,7 +229,7 @@ class Predictor:
     def _provenance(self, study: Study) -> dict[str, Any]:
         return {
             "cardiolens": __version__,
-            "model": f"{self.card.name}:{self.card.tag}",
+            "model": self.card.full_name,
             "weights_sha256": self.card.sha256,
             "transform": self.transform.to_dict(),
             "plane_sampling": "all",

@@ -14,8 +14,8 @@ def info_nce(
 
     Args:
         video: (clip, width); text: (study, width); both are normalised here.
-        owner: (clip,) row of `text` that each clip belongs to; None means one clip a study, in order.  Clips of one study
-            are never each other's negatives.
+        owner: (clip,) row of `text` that each clip belongs to; None means one clip a study, in order.  Clips of one
+            study are never each other's negatives.
         temperature: tau.  The paper gives none; 0.1 is ConVIRT's.
         video_weight: lambda, the share of the video-to-text part.  The paper gives none; 0.75 is ConVIRT's.
 

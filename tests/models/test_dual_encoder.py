@@ -1,6 +1,7 @@
 """What a dual encoder takes, refuses and gives."""
 
 import logging
+import math
 import subprocess
 import sys
 
@@ -65,7 +66,10 @@ def test_standardised_clips_are_warned_of(tiny, caplog):
 
 def test_attention_maps_come_one_a_block_and_add_up_to_one(tiny):
     maps = tiny.attention_maps(torch.rand(2, 1, 16, 80, 80))
-    assert [tuple(m.shape[:2]) for m in maps] == [(2, 1), (2, 2), (2, 4), (2, 4), (2, 4), (2, 4)]
+    config = tiny.video_encoder.config
+    heads = [config.width_of(block) // config.head_width for block in range(config.depth)]
+    assert [tuple(m.shape[:2]) for m in maps] == [(2, n) for n in heads]
+    assert maps[0].shape[2] == 1 + math.prod(config.grid)
     assert all(torch.allclose(m.sum(-1), torch.ones(()), atol=1e-5) for m in maps)
 
 

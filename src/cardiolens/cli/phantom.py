@@ -55,7 +55,10 @@ def phantom(
             '"normal"; an unknown name lists the known ones. Without it they are mixed.',
         ),
     ] = None,
-    matrix: Annotated[int, typer.Option("--matrix", help="Pixels along an edge of the image.")] = 256,
+    matrix: Annotated[
+        Optional[list[int]],  # noqa: UP045 - as above
+        typer.Option("--matrix", help="Pixels along an edge, 256 if not given; several are dealt out in turn."),
+    ] = None,
     phases: Annotated[int, typer.Option("--phases", help="Frames in one heart beat, 8 at least.")] = 25,
     planes: Annotated[int, typer.Option("--planes", help="Planes of the short-axis stack.")] = 12,
     masks: Annotated[bool, typer.Option(help="Write masks of the chambers (NIfTI) beside the DICOM.")] = True,
@@ -69,7 +72,7 @@ def phantom(
     \b
     cardiolens phantom --out patients --n 3 --seed 7
     cardiolens views patients/PH000007-000000/dicom
-    cardiolens phantom --out train.store --n 400 --seed 1 --format store --matrix 128
+    cardiolens phantom --out train.store --n 400 --seed 1 --format store --matrix 128 --matrix 256
 
     Each DICOM study is a folder with dicom/, masks/, report.txt and truth.json (volumes, LVEF, mass, wall motion,
     landmarks, parameters).  OUT/truth.csv and OUT/reports.csv gather them; OUT/manifest.json says how the cohort was
@@ -105,7 +108,7 @@ def phantom(
             seed,
             format=format.value,
             style=style.value,
-            matrix=matrix,
+            matrix=matrix or 256,
             phases=phases,
             sax_planes=planes,
             condition=condition,

@@ -203,16 +203,12 @@ def _phantom_trained(card: Card) -> bool:
 def _card_facts(card: Card) -> dict[str, Any]:
     lvef = card.tasks.get("lvef", {})
     conformal = lvef.get("conformal") or {}
-    rows = [("Name", f"{card.name}:{card.tag}"), ("Source", card.source or "–")]
+    rows = [("Name", card.full_name), ("Source", card.source or "–")]
     rows += [(f"Licence, {what}", str(terms)) for what, terms in card.licence.model_dump().items()]
     rows += [(f"LVEF on held-out studies, {key}", _number(value)) for key, value in (lvef.get("metrics") or {}).items()]
     if conformal:
-        rows.append(
-            (
-                "Interval",
-                f"±{conformal['quantile']:.1f} points hold {conformal['coverage']:.0%}, from {conformal.get('n', '?')} held-out studies",
-            )
-        )
+        told = f"±{conformal['quantile']:.1f} points hold {conformal['coverage']:.0%}"
+        rows.append(("Interval", f"{told}, from {conformal.get('n', '?')} held-out studies"))
     domain = card.domain or {}
     if domain:
         rows.append(

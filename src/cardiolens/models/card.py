@@ -52,6 +52,11 @@ class Card(BaseModel):
     dtype: Literal["float32", "float16"] = "float32"
     sha256: str | None = None
 
+    @property
+    def full_name(self) -> str:
+        """Name with tag, as `load_model` takes it; without where there is none."""
+        return f"{self.name}:{self.tag}" if self.tag else self.name
+
     def to_json(self) -> str:
         """The card as stored: keys in the order above, numbers exact."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -62,7 +62,7 @@ class DualEncoder(nn.Module):
             self.attach_text(text)
 
     def features(self, clips: Tensor) -> Tensor:
-        """(batch, 1 or 3, time, row, col) in [0, 1] -> (batch, 768), or 160 for the tiny model: before projection."""
+        """(batch, 1 or 3, time, row, col) in [0, 1] -> (batch, width), 768 for MViT-B: before the projection."""
         return self.video_encoder(self._checked(clips))  # type: ignore[no-any-return]
 
     def embed(self, clips: Tensor) -> Tensor:

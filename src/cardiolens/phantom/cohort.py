@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -47,7 +47,8 @@ class CohortConfig:
         seed: 0 to 999,999.
         format: "dicom" or "store".
         style: DICOM layout, see `dicom_writer`; of no effect on a store.
-        matrix, phases, sax_planes: pixels along an edge, frames a beat, planes of the short-axis stack.
+        matrix: pixels along an edge; of several, study i has the (i mod their number)-th, as sites differ.
+        phases, sax_planes: frames a beat, planes of the short-axis stack.
         condition: every patient has this one; None draws them by prevalence.
         masks: write masks as NIfTI beside each DICOM study.
     """
@@ -55,7 +56,7 @@ class CohortConfig:
     seed: int
     format: str = "dicom"
     style: str = "siemens"
-    matrix: int = 256
+    matrix: tuple[int, ...] = (256,)
     phases: int = 25
     sax_planes: int = 12
     condition: str | None = None
@@ -70,7 +71,9 @@ class CohortConfig:
             raise PhantomError(f"unknown DICOM style {self.style!r}; choose one of {', '.join(STYLES)}")
         if self.condition is not None and self.condition not in CONDITIONS:
             raise PhantomError(f"unknown condition {self.condition!r}; known are {', '.join(CONDITIONS)}")
-        for name, low, high in (("matrix", 32, 1024), ("phases", _FEWEST_PHASES, 100), ("sax_planes", 1, 40)):
+        if not self.matrix or not all(32 <= edge <= 1024 for edge in self.matrix):
+            raise PhantomError(f"matrix must be 32 to 1024, got {', '.join(map(str, self.matrix)) or 'none'}")
+        for name, low, high in (("phases", _FEWEST_PHASES, 100), ("sax_planes", 1, 40)):
             if not low <= getattr(self, name) <= high:
                 raise PhantomError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
 
@@ -99,7 +102,7 @@ def make_cohort(
     *,
     format: CohortFormat = "dicom",
     style: str = "siemens",
-    matrix: int = 256,
+    matrix: int | Sequence[int] = 256,
     phases: int = 25,
     sax_planes: int = 12,
     condition: str | None = None,
@@ -117,14 +120,17 @@ def make_cohort(
     Raises:
         PhantomError: impossible settings, or a folder that holds something else; before anything is rendered.
     """
-    config = CohortConfig(seed, format, style, matrix, phases, sax_planes, condition, masks and format == "dicom")
+    edges = (matrix,) if isinstance(matrix, int) else tuple(matrix)
+    config = CohortConfig(seed, format, style, edges, phases, sax_planes, condition, masks and format == "dicom")
     if not 1 <= n <= _MOST_SEEDS:
         raise PhantomError(f"a cohort has 1 to {_MOST_SEEDS} studies, got n = {n}")
     if workers is not None and workers < 1:
         raise PhantomError(f"workers must be at least 1, got {workers}")
     folder = Path(out)
     _claim(folder, config, n)
-    orders = [StudyOrder(folder, index, **asdict(config)) for index in range(n)]
+    orders = [
+        StudyOrder(folder, index, **{**asdict(config), "matrix": edges[index % len(edges)]}) for index in range(n)
+    ]
     missing = [order for order in orders if not is_finished(order)]
     done = n - len(missing)
     if done:
@@ -176,7 +182,7 @@ def _sweep(folder: Path) -> None:
 
 def _identity(config: CohortConfig) -> dict[str, Any]:
     """What a second call must repeat; the version too, since another version may draw other hearts."""
-    return {**asdict(config), "cardiolens": __version__, "schema": _SCHEMA}
+    return {**asdict(config), "matrix": list(config.matrix), "cardiolens": __version__, "schema": _SCHEMA}
 
 
 def _write_manifest(folder: Path, config: CohortConfig, n: int, digest: str | None) -> None:

@@ -46,7 +46,7 @@ class StudyOrder:
 
     @property
     def patient(self) -> str:
-        return f"phantom-{self.seed:06d}-{self.index:06d}"
+        return f"P{self.seed:06d}-{self.index:06d}"
 
     @property
     def key(self) -> str:

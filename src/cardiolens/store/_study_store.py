@@ -342,11 +342,12 @@ class StudyStore:
             return np.stack([_published.read_plane(dataset, layout, plane) for plane in range(len(layout.planes))])
 
     def _remove_leftovers(self) -> None:
-        """Delete temporary files of writers that are gone."""
-        for folder, file in self._files(PART):
-            if is_leftover(Path(file.path)):
-                log.info("removing %s/%s, left by an interrupted write", folder.name, file.name)
-                Path(file.path).unlink(missing_ok=True)
+        """Delete temporary files of writers that are gone, of studies and of the tables beside them."""
+        of_studies = [Path(file.path) for _, file in self._files(PART)]
+        for path in (*of_studies, *self.path.glob(f".*{PART}")):
+            if is_leftover(path):
+                log.info("removing %s, left by an interrupted write", path.relative_to(self.path))
+                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from cardiolens.errors import InputError
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,2}[.)](?!\d))\s+")
 _TESLA = re.compile(r"(?<=\dT\.)\s+(?=[A-Z])|(?<=\d T\.)\s+(?=[A-Z])")  # "at 1.5 T. Normal": T is no initial here
 _WORD = re.compile(r"\w")
+_HEADING = re.compile(r"[A-Z][\w /&-]{0,40}:")
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +29,9 @@ def _segmenter() -> Any:
 
 @lru_cache(maxsize=8192)
 def split_sentences(text: str) -> tuple[str, ...]:
-    """Sentences of a report in order; a line break ends one, list marks are dropped, decimals and "Dr." stay whole.
+    """Sentences of a report in order; a line break ends one, decimals and "Dr." stay whole.
+
+    List marks and headings that stand alone are dropped.
 
     >>> split_sentences("LVEF is 55.2 %. No scar.")
     ('LVEF is 55.2 %.', 'No scar.')

@@ -1,0 +1,95 @@
+"""`cardiolens predict`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_SHOWN = 40
+
+
+def predict(
+    study: Annotated[
+        list[Path], typer.Argument(help="Stores, files of a store, DICOM folders, zips, tars or files, NIfTI files.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pages.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name that `cardiolens models` lists, or a model folder.")
+    ] = "shad-mvit-tiny:phantom",
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
+) -> None:
+    """Measure LVEF of every study given, with its interval, an out-of-domain check and one HTML page a study.
+
+    OUT/predictions.csv and OUT/predictions.json hold the table; pages carry the pseudonym in their name. A study that
+    cannot be read is listed and the others go on. Run it again to go on after a stop: what is done is kept.
+
+    Research use only; not a medical device.
+
+    Example: cardiolens predict path/to/dicom --model shad-mvit-tiny:phantom --out results
+    """
+    from cardiolens.hub import load_model
+    from cardiolens.prediction import predict as run
+
+    network = load_model(model)
+    with _Progress() as progress:
+        result = run(study, network, out, device=device, progress=progress)
+    _show(result, out)
+    for name, why in result.failed:
+        typer.echo(f"not read: {name}: {why}", err=True)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+class _Progress:
+    """A bar on the error stream."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        self._bar = Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, key: str, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, total=total or None)
+
+
+def _show(result: Any, out: Path) -> None:
+    """One line a study, then where to look."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 120))
+    table = Table(box=SIMPLE, pad_edge=False)
+    for column in ("study", "LVEF", "interval", "planes read", "of the model's kind"):
+        table.add_column(column, overflow="fold")
+    for row in result.rows[:_SHOWN]:
+        interval = "–" if row["lvef_low"] is None else f"{row['lvef_low']:.0f} to {row['lvef_high']:.0f} %"
+        kind = {True: "NO: do not rely on LVEF", False: "yes", None: "not checked"}[row["out_of_domain"]]
+        table.add_row(*map(Text, (row["key"], f"{row['lvef']:.0f} %", interval, row["planes"], kind)))
+    console.print(table)
+    if len(result.rows) > _SHOWN:
+        console.print(f"and {len(result.rows) - _SHOWN} more, see {out}/predictions.csv", markup=False)
+    flagged = sum(row["out_of_domain"] is True for row in result.rows)
+    console.print(
+        f"{len(result.rows)} read ({result.reused} of them before), {len(result.failed)} failed, {flagged} out of "
+        f"domain.  Not a medical device.\n"
+        f"Table: {out / 'predictions.csv'}   Page: {out / result.rows[0]['page']}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,222 @@
+"""Many studies through one model: a table, a page a study, and what failed; killed and started again, it goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cardiolens._version import __version__
+from cardiolens.errors import CardiolensError, CheckpointError, ReadError
+from cardiolens.html.report import study_report
+from cardiolens.inference import Prediction, Predictor, study_hash
+from cardiolens.reading import read_studies
+from cardiolens.store import StudyStore, identified
+from cardiolens.store.atomic import write_whole
+from cardiolens.study import Study, View
+
+if TYPE_CHECKING:
+    from cardiolens.models.dual_encoder import DualEncoder
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called with the study's key, how many are done, and of how many (0: not known)."""
+
+_COLUMNS = ("key", "lvef", "lvef_low", "lvef_high", "coverage", "out_of_domain", "domain_score", "domain_threshold")
+_ATTENTION = tuple(f"attention_{view}" for view in View)
+_LAST = ("planes", "notes", "study_sha256", "weights_sha256", "model", "version", "page")
+FIELDS = (*_COLUMNS, *_ATTENTION, *_LAST)
+
+
+@dataclass(frozen=True)
+class PredictionRun:
+    """What came of a call.
+
+    Attributes:
+        rows: one a study, the columns of `predictions.csv`.
+        failed: source or key of each study that could not be read, and why.
+        reused: how many rows an earlier call had made already.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    failed: tuple[tuple[str, str], ...]
+    reused: int
+
+
+def predict(
+    sources: Sequence[Path],
+    model: DualEncoder,
+    out: Path,
+    *,
+    device: str = "cpu",
+    progress: Progress = lambda key, done, total: None,
+) -> PredictionRun:
+    """Predict every study under the sources.
+
+    Writes `predictions.csv`, `predictions.json` and one HTML page a study into `out`.  A study whose pixels and model
+    are those of an earlier row there is not computed again.  File names and rows carry pseudonyms only.
+
+    Args:
+        sources: stores, files of a store, DICOM folders, archives or files, NIfTI.
+        model: with trained weights and an LVEF head.
+        out: folder; absent, empty, or holding predictions of this same model.
+
+    Raises:
+        ReadError: a source that does not exist, or not one study could be predicted.
+        CheckpointError: an untrained model, or `out` holds predictions of another one.
+    """
+    predictor = Predictor(model, device=device)
+    found = list(_find(sources))
+    earlier = _earlier(out, predictor)
+    rows: dict[str, dict[str, Any]] = {str(row["key"]): row for row in earlier}
+    failed: list[tuple[str, str]] = []
+    fresh: list[str] = []
+    reused = 0
+    total = len(found) if all(one.counted for one in found) else 0
+    try:
+        for one in found:
+            for name, study in one.studies(failed):
+                key = _free(name, fresh)
+                progress(key, len(fresh) + len(failed), total)
+                try:
+                    digest = study_hash(study)
+                    if (old := rows.get(key)) and old["study_sha256"] == digest and (out / str(old["page"])).exists():
+                        reused += 1
+                    else:
+                        rows[key] = _one(predictor, study, key, digest, out)
+                    fresh.append(key)
+                except CardiolensError as error:
+                    logger.warning("%s: %s", key, error)
+                    failed.append((key, str(error)))
+    finally:
+        if rows:
+            _write(out, list(rows.values()), failed, predictor)
+    progress("", len(fresh) + len(failed), total)
+    if not fresh:
+        raise ReadError("no study could be predicted: " + "; ".join(f"{key}: {why}" for key, why in failed[:5]))
+    return PredictionRun(tuple(rows[key] for key in fresh), tuple(failed), reused)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """The key itself, or with a number behind where one call meets it again: parts of one study in two folders."""
+    number = sum(key == name or key.startswith(f"{name}-part") for key in taken)
+    return f"{name}-part{number + 1}" if number else name
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A place to look: one study of a store, or something to read."""
+
+    path: Path
+    key: str | None = None
+
+    @property
+    def counted(self) -> bool:
+        return self.key is not None
+
+    def studies(self, failed: list[tuple[str, str]]) -> Iterator[tuple[str, Study]]:
+        """(key, study) pairs under pseudonyms; what cannot be read is added to `failed`."""
+        try:
+            if self.key is not None:
+                yield self.key, StudyStore(self.path).read(self.key)
+                return
+            for study in read_studies(self.path):
+                if study.patient is None and study.accession is None:
+                    yield f"unknown_content/{study_hash(study)[:16]}", study
+                else:
+                    named, key = identified(study, None)
+                    yield key, named
+        except CardiolensError as error:
+            logger.warning("%s: %s", self.key or self.path, error)
+            failed.append((self.key or str(self.path), str(error)))
+
+
+def _find(sources: Sequence[Path]) -> Iterator[_Source]:
+    for path in sources:
+        if not path.exists():
+            raise ReadError(f"{path}: there is nothing of that name")
+        if path.suffix == ".h5":
+            store = path.resolve().parents[1]
+            yield _Source(store, f"{path.resolve().parent.name}/{path.stem}")
+        elif path.is_dir() and any(path.glob("*/*.h5")):
+            yield from (_Source(path, key) for key in StudyStore(path))
+        else:
+            yield _Source(path)
+
+
+def _one(predictor: Predictor, study: Study, key: str, digest: str, out: Path) -> dict[str, Any]:
+    """Predict one study, write its page, give its row."""
+    prediction = predictor(study)
+    page = key.replace("/", "_") + ".html"
+    text = study_report(study, prediction, name=key, card=predictor.card)
+    write_whole(out / page, text.encode("utf-8"))
+    return _row(prediction, key, digest, page)
+
+
+def _row(prediction: Prediction, key: str, digest: str, page: str) -> dict[str, Any]:
+    interval = prediction.interval
+    domain = prediction.domain_score, prediction.domain_threshold
+    provenance = prediction.provenance
+    planes = " ".join(f"{row.view}:{row.clips}" for row in prediction.attention)
+    notes = " | ".join([*prediction.domain_reasons, *prediction.notes])
+    values = (
+        key,
+        round(prediction.lvef_pct, 4),
+        round(interval.low, 4) if interval else None,
+        round(interval.high, 4) if interval else None,
+        interval.coverage if interval else None,
+        prediction.out_of_domain,
+        *(None if value is None else round(value, 4) for value in domain),
+        *(round(prediction.view_attention.get(str(view), 0.0), 4) for view in View),
+        planes,
+        notes,
+        digest,
+        provenance["weights_sha256"],
+        provenance["model"],
+        __version__,
+        page,
+    )
+    return dict(zip(FIELDS, values, strict=True))
+
+
+def _earlier(out: Path, predictor: Predictor) -> list[dict[str, Any]]:
+    """Rows of an earlier call of the same model; another model's folder is refused."""
+    path = out / "predictions.json"
+    if not path.exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ReadError(f"{out} is not empty and holds no predictions; give a new --out")
+        return []
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        weights, rows = fields["weights_sha256"], list(fields["studies"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReadError(f"{path} is not a table of predictions ({error}); give a new --out") from error
+    if weights != predictor.card.sha256 or fields.get("version") != __version__:
+        raise CheckpointError(f"{out} holds predictions of another model or version; give a new --out")
+    return [row for row in rows if (out / str(row["page"])).exists()]
+
+
+def _write(out: Path, rows: list[dict[str, Any]], failed: list[tuple[str, str]], predictor: Predictor) -> None:
+    """Both tables, whole or not at all."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(out / "predictions.csv", table.getvalue().encode("utf-8"))
+    fields = {
+        "what": "LVEF predictions; research use only, not a medical device",
+        "version": __version__,
+        "model": predictor.card.full_name,
+        "weights_sha256": predictor.card.sha256,
+        "transform": predictor.transform.to_dict(),
+        "trained": predictor.card.provenance,
+        "studies": rows,
+        "failed": [{"study": key, "reason": why} for key, why in failed],
+    }
+    write_whole(out / "predictions.json", (json.dumps(fields, indent=1) + "\n").encode("utf-8"))
