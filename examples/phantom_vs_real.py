@@ -1,10 +1,11 @@
 """Draw real short-axis frames beside those of a phantom heart: docs/images/phantom_vs_real.png.
 
-python examples/phantom_vs_real.py SUNNYBROOK_CINE/SCD0000101
+python examples/phantom_vs_real.py SUNNYBROOK_CINE/SCD0000101 --name "Sunnybrook Cardiac Data, CC0"
 
 The real study is any that `cardiolens.read_study` reads and that holds a short-axis stack; the picture in the
 documentation shows a study of the Sunnybrook Cardiac Data (CC0).  Both hearts go through the same code: the window is
-taken from the blood, the crop from what moves, the end-systolic frame is the one that differs most from the first.
+taken from the blood, the crop from what moves, the end-systolic frame is the one with the least blood; frames
+are shown as they are stored.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ FIELD_MM = 180.0
 TILE, GAP, BAND, MARGIN = 176, 4, 26, 46  # pixels: a picture, the gap between two, a line of text, names at the left
 GREYS = 48
 
-Row = tuple[str, Cine, int]  # name, cine, plane
+Row = tuple[str, Cine, int, int]  # name, cine, plane, end-systolic phase
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="a real study with a short-axis stack")
-    parser.add_argument("--name", default="Sunnybrook Cardiac Data, CC0", help="what the picture calls it")
+    parser.add_argument("--name", help="what the picture calls it; the folder's name if not given")
     parser.add_argument("--real-planes", type=int, nargs=3, default=(8, 6, 3), metavar=("BASE", "MID", "APEX"))
     parser.add_argument("--phantom-planes", type=int, nargs=3, default=(8, 6, 3), metavar=("BASE", "MID", "APEX"))
     parser.add_argument("--condition", default="ischemic cardiomyopathy", help="of the phantom")
@@ -45,9 +46,9 @@ def main() -> None:
 
     short = phantom.cine("SAX")
     groups = {
-        f"Real: {args.name}": _rows(real, args.real_planes),
+        f"Real: {args.name or args.study.name}": _rows(real, args.real_planes),
         "Phantom, short axis": _rows(short, args.phantom_planes),
-        "Phantom, long axis": [(str(view), phantom.cine(view), 0) for view in ("2CH", "3CH", "4CH")],
+        "Phantom, long axis": [(view, phantom.cine(view), 0, end_systole(short)) for view in ("2CH", "3CH", "4CH")],
     }
     picture = draw(groups)
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,8 @@ def main() -> None:
 
 
 def _rows(cine: Cine, planes: tuple[int, int, int]) -> list[Row]:
-    return [(name, cine, plane) for name, plane in zip(("base", "mid", "apex"), planes, strict=True)]
+    phase = end_systole(cine)
+    return [(name, cine, plane, phase) for name, plane in zip(("base", "mid", "apex"), planes, strict=True)]
 
 
 def draw(groups: dict[str, list[Row]]) -> Image.Image:
@@ -70,9 +72,9 @@ def draw(groups: dict[str, list[Row]]) -> Image.Image:
         for column, name in enumerate(("end-diastole", "end-systole")):
             x = left + MARGIN + column * (TILE + GAP)
             pen.text((x + TILE // 2, BAND + BAND // 2), name, fill=70, font=_font(14), anchor="mm")
-            for row, (where, cine, plane) in enumerate(rows):
+            for row, (where, cine, plane, systole) in enumerate(rows):
                 y = 2 * BAND + row * (TILE + GAP)
-                phase = end_systole(cine) if column else 0
+                phase = systole if column else 0
                 sheet.paste(Image.fromarray(cropped(cine, plane, phase)), (x, y))
                 if column == 0:
                     pen.text((x - GAP, y + TILE // 2), where, fill=0, font=_font(14), anchor="rm")
@@ -93,27 +95,36 @@ def cropped(cine: Cine, plane: int, phase: int) -> np.ndarray:
 
 def brightest(cine: Cine) -> float:
     """Grey level shown as white: a little above the blood in the middle of the heart."""
-    row_mm, col_mm = cine.require_spacing_mm("a window around the heart")
+    return 1.2 * float(np.percentile(heart_box(cine)[:, 0], 95.0))
+
+
+def end_systole(cine: Cine) -> int:
+    """The phase of a short-axis stack with the least blood, counted as bright pixels about the heart."""
+    heart = heart_box(cine)
+    bright = heart > 0.6 * np.percentile(heart[:, 0], 95.0)
+    return int(bright.sum(axis=(0, 2, 3)).argmin())
+
+
+def heart_box(cine: Cine) -> np.ndarray:
+    """The middle planes (slice, time, row, col) within 45 mm of what moves."""
+    row_mm, col_mm = cine.require_spacing_mm("a box around the heart")
     row, col = (round(v) for v in centre(cine))
     rows, cols = round(45.0 / row_mm), round(45.0 / col_mm)
-    heart = cine.frames[cine.n_slices // 2, 0, row - rows : row + rows, col - cols : col + cols]
-    return 1.2 * float(np.percentile(heart, 95.0))
+    return cine.frames[_middle(cine), :, row - rows : row + rows, col - cols : col + cols].astype(np.float32)
 
 
 def centre(cine: Cine) -> tuple[float, float]:
     """Row and column about which the pixels lie that change most over the beat."""
-    middle = cine.n_slices // 2
-    change = cine.frames[max(0, middle - 2) : middle + 3].astype(np.float32).std(axis=1).mean(axis=0)
+    change = cine.frames[_middle(cine)].astype(np.float32).std(axis=1).mean(axis=0)
     weight = np.where(change > np.percentile(change, 95.0), change, 0.0)
     rows, cols = np.indices(weight.shape)
     return float((rows * weight).sum() / weight.sum()), float((cols * weight).sum() / weight.sum())
 
 
-def end_systole(cine: Cine) -> int:
-    """The phase that differs most from the first, in the middle planes."""
+def _middle(cine: Cine) -> slice:
+    """The five middle planes."""
     middle = cine.n_slices // 2
-    frames = cine.frames[max(0, middle - 2) : middle + 3].astype(np.float32)
-    return int(np.abs(frames - frames[:, :1]).mean(axis=(0, 2, 3)).argmax())
+    return slice(max(0, middle - 2), middle + 3)
 
 
 def _within(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:

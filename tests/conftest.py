@@ -21,3 +21,11 @@ def shared_data() -> Path:
 def golden() -> Path:
     """The golden files, committed beside the tests."""
     return ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def predictor_folder(tmp_path_factory) -> Path:
+    """A checkpoint folder of a tiny model with random weights, an LVEF head, an interval and a domain reference."""
+    from synthetic_studies import save_predictor
+
+    return save_predictor(tmp_path_factory.mktemp("predictor") / "model")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class ClipFinding:
         view: its view.
         plane: its plane within the cine, from 0.
         attention: weight in the pooling; the weights of a study add up to 1.
-        domain_score: its own out-of-domain score (limit: the prediction's `domain_threshold`); None if not assessed.
+        domain_score: its own out-of-domain score in units of the limit for single clips; None if not assessed.
     """
 
     view: View
@@ -200,7 +200,7 @@ class Predictor:
             attention=view_attention(weights, bag.views),
             embeddings=embeddings.float().cpu().numpy(),
             provenance=self._provenance(study),
-            notes=(*notes, *domain.notes, *_missing(study)),
+            notes=(*notes, *domain.notes, *_missing(study, self._usual_views())),
             timing_s=watch.laps,
         )
 
@@ -220,11 +220,22 @@ class Predictor:
             note = "Out-of-domain check not done: these weights carry no reference of the studies they learned from."
             return _Domain(None, None, None, (), (None,) * len(bag), [note])
         features = domain_features(embeddings.cpu(), bag.clips).to(self.device)
-        score = reference.study_score(features)
-        clips = tuple(reference.score(features).cpu().tolist())
-        return _Domain(
-            score > reference.threshold, score, reference.threshold, tuple(reference.reasons(features)), clips, []
-        )
+        score = reference.study_score(features, bag.views)
+        if not np.isfinite(score):
+            raise CheckpointError(
+                f"{self.card.full_name} gives {score} as out-of-domain score; its weights are damaged"
+            )
+        clips = tuple(reference.score(features, bag.views).cpu().tolist())
+        reasons = tuple(reference.reasons(features, bag.views))
+        unsure = ", ".join(map(str, reference.unsure_of(bag.views)))
+        notes = [f"Out-of-domain check less sure of {unsure}: too few reference studies hold it."] if unsure else []
+        return _Domain(score > reference.threshold, score, reference.threshold, reasons, clips, notes)
+
+    def _usual_views(self) -> list[View]:
+        """Views that most of the studies had that calibrated interval and reference; none where the card is silent."""
+        entry = self.card.domain or {}
+        had: Mapping[str, int] = entry.get("n_held_out_by_view", {})
+        return [view for view in View if had.get(str(view), 0) > entry.get("n_held_out", 0) / 2]
 
     def _provenance(self, study: Study) -> dict[str, Any]:
         return {
@@ -262,10 +273,15 @@ class _Watch:
         self._last = now
 
 
-def _missing(study: Study) -> Iterator[str]:
+def _missing(study: Study, usual: Sequence[View]) -> Iterator[str]:
     absent = [str(view) for view in View if view not in study.views]
     if absent:
         yield f"Read without {', '.join(absent)}, which this study does not hold."
+    if lost := [str(view) for view in usual if view not in study.views]:
+        yield f"The interval was calibrated on studies with {', '.join(lost)}; without, its coverage is not known."
+    still = [str(cine.view) for cine in study.cines if cine.n_phases < 2]
+    if still:
+        yield f"Only one phase in {', '.join(still)}: a still image shows no ejection, so the LVEF means nothing there."
     bare = [str(cine.view) for cine in study.cines if not cine.has_geometry]
     if bare:
         yield f"No pixel spacing in {', '.join(bare)}: nothing in mm or ml can be measured; LVEF is a ratio and stays."
@@ -300,34 +316,46 @@ def fit_domain(
         The card's `domain` entry.
 
     Raises:
-        TrainingError: too few studies.
+        TrainingError: fewer than ten studies to fit or held out.
     """
     transform = ClipTransform.from_dict(model.card.transform)
     model = model.to(device).eval()
 
-    def measured(studies: Iterable[Study | Bag]) -> Iterator[tuple[Bag, Tensor]]:
-        for item in studies:
-            bag = item if isinstance(item, Bag) else clips_of(item, transform)
-            yield bag, domain_features(embed_bag(model, bag, batch_size, device).cpu(), bag.clips)
+    def measured(item: Study | Bag) -> tuple[Tensor, Sequence[View]]:
+        bag = item if isinstance(item, Bag) else clips_of(item, transform)
+        return domain_features(embed_bag(model, bag, batch_size, device).cpu(), bag.clips), bag.views
 
-    fitted = [features for _, features in measured(train)]
-    calibration: list[Tensor] = []
-    groups: list[str] = []
-    for bag, features in measured(held_out):
-        calibration.append(features)
-        groups.append("all")
-        for view in dict.fromkeys(bag.views):
-            calibration.append(features[[i for i, of in enumerate(bag.views) if of == view]])
-            groups.append(str(view))
-    if not fitted or not calibration:
-        raise TrainingError(
-            "the out-of-domain reference needs studies to fit and studies held out; one of them is empty"
-        )
-    reference = DomainReference(fitted[0].shape[1])
-    entry = reference.fit(fitted, calibration, groups=groups, quantile=quantile)
-    entry["n_held_out"] = groups.count("all")
+    fitted = [measured(item)[0] for item in train]
+    return fit_domain_rows(model, fitted, [measured(item) for item in held_out], quantile=quantile)
+
+
+def fit_domain_rows(
+    model: DualEncoder,
+    train: Sequence[Tensor],
+    held_out: Sequence[tuple[Tensor, Sequence[View]]],
+    *,
+    quantile: float = 0.98,
+) -> dict[str, Any]:
+    """`fit_domain` from features computed before.
+
+    Args:
+        model: gets the reference (`model.domain`, `model.card.domain`).
+        train: for each study the rows of `domain_features`, (clip, width).
+        held_out: the same, with the view of each clip.
+        quantile: share of new studies of that kind that pass.
+
+    Returns:
+        The card's `domain` entry.
+
+    Raises:
+        TrainingError: fewer than ten studies to fit or held out.
+    """
+    if not train:
+        raise TrainingError("an out-of-domain reference needs studies to fit, got none")
+    reference = DomainReference(train[0].shape[1])
+    entry = reference.fit(train, held_out, quantile=quantile)
     entry["statistics"] = [statistic.name for statistic in STATISTICS]
-    model.domain = reference.to(device)
+    model.domain = reference.to(model.video_proj.weight.device)
     model.card.domain = entry
     return entry
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from cardiolens.study import Cine
 
 LONGEST_SIDE = 192
 MOST_PHASES = 30
+MOST_CHARACTERS = 5_000_000  # of all sheets of a page, so that it stays below 6 MB
+_QUALITIES = ((LONGEST_SIDE, 72), (LONGEST_SIDE, 50), (144, 50), (96, 40), (64, 30))
 _PLAUSIBLE_CYCLE_MS = (250.0, 2500.0)
 
 
@@ -37,6 +40,19 @@ class Sheet:
     height: int
 
 
+def all_sheets(cines: Sequence[Cine], most: int = MOST_CHARACTERS) -> list[list[Sheet]]:
+    """Sheets of every cine, together at most `most` characters: noisy or many images are made smaller until they fit.
+
+    The smallest setting is kept even where it is too large, which takes hundreds of planes.
+    """
+    sheets: list[list[Sheet]] = []
+    for longest, quality in _QUALITIES:
+        sheets = [sheets_of(cine, longest=longest, quality=quality) for cine in cines]
+        if sum(len(sheet.uri) for own in sheets for sheet in own) <= most:
+            break
+    return sheets
+
+
 def sheets_of(cine: Cine, *, longest: int = LONGEST_SIDE, quality: int = 72) -> list[Sheet]:
     """One sheet a plane, all planes windowed alike (1st to 99.5th percentile of the cine).
 
@@ -44,8 +60,10 @@ def sheets_of(cine: Cine, *, longest: int = LONGEST_SIDE, quality: int = 72) -> 
     enlarged beyond square pixels.  Of more than `MOST_PHASES` phases, evenly spaced ones are kept.
     """
     frames = cine.frames
+    if frames.dtype.kind == "f":
+        frames = np.nan_to_num(frames, posinf=0.0, neginf=0.0)  # planes that no model reads may hold NaN
     phases = np.unique(np.linspace(0, cine.n_phases - 1, min(cine.n_phases, MOST_PHASES)).round().astype(int))
-    low, high = np.percentile(frames[:, phases], (1.0, 99.5))
+    low, high = np.percentile(frames[:, phases, ::2, ::2], (1.0, 99.5))
     width, height = _frame_size(cine, longest)
     gain = 255.0 / max(float(high - low), 1e-6)
     sheets = []
@@ -94,7 +112,9 @@ def model_field(cine: Cine, short_side: int, crop: int) -> list[float]:
     return [(1 - side / cols) / 2, (1 - side / rows) / 2, side / cols, side / rows]
 
 
-def loop_data(cine: Cine, attention: dict[int, float], scores: dict[int, float | None]) -> dict[str, Any]:
+def loop_data(
+    cine: Cine, sheets: Sequence[Sheet], attention: Mapping[int, float], scores: Mapping[int, float | None]
+) -> dict[str, Any]:
     """What the page's script needs of one cine; weights and scores by plane, absent where a plane was not read."""
     return {
         "view": str(cine.view),
@@ -108,6 +128,6 @@ def loop_data(cine: Cine, attention: dict[int, float], scores: dict[int, float |
                 "attention": attention.get(plane),
                 "score": scores.get(plane),
             }
-            for plane, sheet in enumerate(sheets_of(cine))
+            for plane, sheet in enumerate(sheets)
         ],
     }

@@ -19,6 +19,11 @@
     if (text !== undefined) element.textContent = text;
     return element;
   };
+  const beyond = (plane) => data.limit !== null && plane.score !== null && plane.score !== undefined && plane.score > data.limit;
+  const mark = (element, plane) => {
+    element.classList.toggle("odd", beyond(plane));
+    element.title = beyond(plane) ? "This plane alone is " + (plane.score / data.limit).toFixed(1) + " times the out-of-domain limit" : "";
+  };
   const percent = (value) => (value === null || value === undefined ? "not read" : (100 * value).toFixed(1) + " %");
 
   for (const cine of data.cines) {
@@ -42,7 +47,7 @@
       const plane = item.planeOf();
       if (!plane.ready) continue;
       const index = Math.min(plane.phases - 1, Math.floor(cycle * plane.phases + 1e-9));
-      const key = plane.uri.length + ":" + index + ":" + item.planeOf.current + ":" + outline.checked;
+      const key = index + ":" + item.planeOf.current + ":" + outline.checked;
       if (!force && key === item.drawn) continue;
       item.drawn = key;
       const context = item.canvas.getContext("2d");
@@ -65,7 +70,9 @@
     const caption = make("figcaption");
     const count = cine.planes.length;
     const share = cine.planes.reduce((sum, plane) => sum + (plane.attention || 0), 0);
-    caption.append(make("strong", "", cine.view), make("span", "", "attention " + percent(share)));
+    const read = cine.planes.some((plane) => plane.attention !== null);
+    const name = make("strong", "", cine.view);
+    caption.append(name, make("span", "", "attention " + percent(read ? share : null)));
     const canvas = make("canvas");
     canvas.setAttribute("aria-label", cine.view + " cine loop");
     figure.append(caption, canvas);
@@ -73,6 +80,7 @@
     const planeOf = () => cine.planes[current];
     planeOf.current = current;
     screen(canvas, cine.view, planeOf);
+    mark(name, cine.planes[current]);
     if (count > 1) {
       const label = make("label");
       const input = make("input");
@@ -87,6 +95,7 @@
         planeOf.current = current;
         input.value = String(current + 1);
         text.textContent = "Plane " + (current + 1) + " of " + count;
+        mark(name, cine.planes[current]);
         grid.forEach((button, i) => button.setAttribute("aria-pressed", String(i === current)));
         draw(true);
       };
@@ -111,13 +120,15 @@
     const buttons = cine.planes.map((plane, i) => {
       const button = make("button", "plane");
       button.type = "button";
-      button.setAttribute("aria-label", cine.view + " plane " + (i + 1) + ", attention " + percent(plane.attention));
+      button.setAttribute("aria-label", cine.view + " plane " + (i + 1) + ", attention " + percent(plane.attention) +
+        (beyond(plane) ? ", beyond the out-of-domain limit" : ""));
       const canvas = make("canvas");
       const text = make("span");
-      text.append(make("b", "", cine.view + " " + (i + 1)), make("i", "", percent(plane.attention)));
+      text.append(make("b", "", String(i + 1)), make("i", "", percent(plane.attention)));
       button.append(canvas, text, weight((plane.attention || 0) / greatest));
       const planeOf = () => plane;
       screen(canvas, cine.view, planeOf);
+      mark(button, plane);
       button.addEventListener("click", () => choose(i));
       grid.append(button);
       return button;
@@ -138,8 +149,10 @@
     return svg;
   }
 
+  /* A control that has the focus keeps the keys that it uses itself. */
   const busy = (event) =>
-    event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|BUTTON|SUMMARY|TEXTAREA)$/.test(event.target.tagName);
+    event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) ||
+    (event.key === " " && /^(BUTTON|SUMMARY)$/.test(event.target.tagName));
 
   function setPlaying(on) {
     playing = on;

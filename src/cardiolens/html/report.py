@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from cardiolens.dicom.deid import Scrubber
-from cardiolens.html.loops import MOST_PHASES, cycle_ms, loop_data, model_field
+from cardiolens.dicom.deid import Pseudonym, Scrubber
+from cardiolens.html.loops import LONGEST_SIDE, MOST_PHASES, all_sheets, cycle_ms, loop_data, model_field
 from cardiolens.inference import Prediction
 from cardiolens.study import Cine, Study
 
@@ -80,13 +80,17 @@ def study_report(
         prediction=prediction,
         lvef=_lvef(prediction),
         bands=BANDS,
+        domain_ratio=_ratio_words(prediction),
         loops={
             "cycle_ms": cycle or _NOMINAL_CYCLE_MS,
+            "limit": prediction.domain_threshold,
             "field": _field(study, prediction),
-            "cines": [_loop(cine, prediction) for cine in study.cines],
+            "cines": _loops(study, prediction),
         },
         heart_rate=round(60_000 / cycle) if cycle else None,
         most_phases=MOST_PHASES,
+        longest_side=LONGEST_SIDE,
+        reasons=[strike(reason) for reason in prediction.domain_reasons],
         views=[_view_facts(cine, strike) for cine in study.cines],
         refused=[(strike(r.series), strike(r.reason), r.n_files) for r in study.refused],
         notes=[strike(note) for note in (*prediction.notes, *study.notes)],
@@ -98,8 +102,9 @@ def study_report(
 
 
 def _scrubber(study: Study) -> Scrubber:
-    """Strikes the study's own identifiers and UIDs out of a text, should one have come this far."""
-    return Scrubber({text: "[identifier removed]" for text in (study.patient, study.accession) if text})
+    """Strikes the study's own raw identifiers and UIDs out of a text, should one have come this far."""
+    raw = [text.strip() for text in (study.patient, study.accession) if text and not isinstance(text, Pseudonym)]
+    return Scrubber(dict.fromkeys(filter(None, raw), "[identifier removed]"))
 
 
 def _part(name: str) -> str:
@@ -123,16 +128,25 @@ def _lvef(prediction: Prediction) -> dict[str, Any]:
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "coverage": interval.coverage if interval else None,
+        "coverage_words": f"{interval.coverage * 100:.3g} %" if interval else "",
         "band": band,
         "spanned": spanned,
     }
+
+
+def _ratio_words(prediction: Prediction) -> str:
+    """The domain score in units of its limit, no more exact than it deserves."""
+    if prediction.domain_score is None or prediction.domain_threshold is None:
+        return ""
+    ratio = prediction.domain_score / prediction.domain_threshold
+    return "more than 10 times" if ratio > 10 else f"{ratio:.2g} times"
 
 
 def _study_facts(study: Study, strike: Scrubber) -> list[tuple[str, str]]:
     facts = [
         ("Site", strike(study.site) if study.site else ""),
         ("Sex", {"F": "female", "M": "male"}.get(study.sex or "", "")),
-        ("Age", f"{study.age:.0f} years" if study.age is not None else ""),
+        ("Age", _age(study.age)),
         (
             "Views",
             ", ".join(
@@ -141,6 +155,13 @@ def _study_facts(study: Study, strike: Scrubber) -> list[tuple[str, str]]:
         ),
     ]
     return [(label, value) for label, value in facts if value]
+
+
+def _age(years: float | None) -> str:
+    """Ages over 89 identify (45 CFR 164.514(b)(2)(i)(C)) and are shown as one."""
+    if years is None:
+        return ""
+    return "90 years or over" if round(years) > 89 else f"{years:.0f} years"
 
 
 def _view_facts(cine: Cine, strike: Scrubber) -> dict[str, str]:
@@ -164,11 +185,13 @@ def _field(study: Study, prediction: Prediction) -> dict[str, list[float]]:
     return {str(c.view): model_field(c, transform["short_side"], transform["crop"]) for c in study.cines}
 
 
-def _loop(cine: Cine, prediction: Prediction) -> dict[str, Any]:
-    own = [clip for clip in prediction.clips if clip.view == cine.view]
-    return loop_data(
-        cine, {clip.plane: clip.attention for clip in own}, {clip.plane: clip.domain_score for clip in own}
-    )
+def _loops(study: Study, prediction: Prediction) -> list[dict[str, Any]]:
+    rows = []
+    for cine, sheets in zip(study.cines, all_sheets(study.cines), strict=True):
+        own = [clip for clip in prediction.clips if clip.view == cine.view]
+        attention = {clip.plane: clip.attention for clip in own}
+        rows.append(loop_data(cine, sheets, attention, {clip.plane: clip.domain_score for clip in own}))
+    return rows
 
 
 def _provenance(prediction: Prediction, created: dt.datetime) -> list[tuple[str, str]]:
@@ -205,20 +228,26 @@ def _card_facts(card: Card) -> dict[str, Any]:
     conformal = lvef.get("conformal") or {}
     rows = [("Name", card.full_name), ("Source", card.source or "–")]
     rows += [(f"Licence, {what}", str(terms)) for what, terms in card.licence.model_dump().items()]
-    rows += [(f"LVEF on held-out studies, {key}", _number(value)) for key, value in (lvef.get("metrics") or {}).items()]
+    rows += [(f"LVEF, {key.replace('_', ' ')}", _number(value)) for key, value in (lvef.get("metrics") or {}).items()]
     if conformal:
-        told = f"±{conformal['quantile']:.1f} points hold {conformal['coverage']:.0%}"
-        rows.append(("Interval", f"{told}, from {conformal.get('n', '?')} held-out studies"))
-    domain = card.domain or {}
-    if domain:
-        rows.append(
-            (
-                "Out-of-domain limit",
-                f"from {domain.get('n_held_out', '?')} held-out studies, of which {domain.get('quantile', 0):.0%} pass",
-            )
-        )
-    rows += [(f"Training, {key.replace('_', ' ')}", str(value)) for key, value in card.provenance.items() if value]
+        half, coverage, count = conformal["quantile"], conformal["coverage"], conformal.get("n", "unknown number of")
+        rows.append(("Interval", f"±{half:.1f} points hold {coverage:.0%}, from {count} held-out studies"))
+    if card.domain:
+        count, share = card.domain.get("n_held_out", "unknown number of"), card.domain.get("quantile", float("nan"))
+        rows.append(("Out-of-domain limit", f"passes {share:.0%} of {count} held-out studies"))
+    rows += _training(card.provenance, "Training")
     return {"rows": rows, "notes": [str(note) for note in card.notes]}
+
+
+def _training(provenance: Mapping[str, Any], words: str) -> list[tuple[str, str]]:
+    """The provenance of a card, line by line; that of the model it started from after its own."""
+    rows = []
+    for key, value in provenance.items():
+        if isinstance(value, Mapping):
+            rows += _training(value, f"Before, {words[0].lower()}{words[1:]}")
+        elif value:
+            rows.append((f"{words}, {key.replace('_', ' ')}", str(value)))
+    return rows
 
 
 def _number(value: object) -> str:

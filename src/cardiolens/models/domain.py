@@ -1,7 +1,7 @@
 """Is this study of the kind that the model learned from?  A reference that travels with the weights.
 
-Two views of every clip are compared with the training studies: plain image statistics (grey levels, noise, texture,
-motion), which no network can learn to ignore, and the network's own embedding.  Both distances are Mahalanobis
+Two views of every clip are compared with the training studies: image statistics (grey levels, noise, motion, texture),
+which no network can learn to ignore, and the network's own embedding.  Both distances are Mahalanobis
 distances under a Gaussian (Lee et al. 2018); the embedding's covariance is that of probabilistic PCA (Tipping and
 Bishop 1999), so that it can be estimated from some hundred studies.  The limit comes from studies held out of the fit,
 by the rank rule of split-conformal prediction: of new studies of the same kind, at most a stated share is flagged.
@@ -10,7 +10,8 @@ by the rank rule of split-conformal prediction: of new studies of the same kind,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,19 +20,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cardiolens.errors import CheckpointError, TrainingError
+from cardiolens.models.texture import TEXTURES, texture_statistics
+from cardiolens.study import View
 
+MIN_STUDIES = 10
 _TINY = 1e-6
+_USUAL = 0.9  # share of held-out clips whose distance is within what is called usual in a view
+_VIEWS = tuple(View)
+_ROWS = 1 + len(_VIEWS)
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """One measured property of a clip: short name and what it is in plain words."""
+    """One measured property of a clip: short name, what it is in plain words, whether measured as a logarithm."""
 
     name: str
     words: str
+    log: bool = False
 
 
-STATISTICS = (
+PLAIN = (
     Statistic("dark_level", "grey level of the dark parts (5th percentile)"),
     Statistic("lower_level", "grey level of the darker quarter (25th percentile)"),
     Statistic("middle_level", "middle grey level (median)"),
@@ -39,26 +47,27 @@ STATISTICS = (
     Statistic("bright_level", "grey level of the bright parts (95th percentile)"),
     Statistic("dark_share", "share of the image that is almost black"),
     Statistic("grey_entropy", "spread of grey levels (entropy)"),
-    Statistic("centre_to_border", "brightness of the centre against the border"),
-    Statistic("noise_level", "pixel noise within a frame"),
+    Statistic("centre_to_border", "brightness of the centre against the border", log=True),
+    Statistic("noise_level", "pixel noise within a frame", log=True),
     Statistic("noise_grain", "grain of the noise (likeness of neighbouring pixels)"),
-    Statistic("detail_tails", "how fine detail is concentrated on few edges (kurtosis)"),
-    Statistic("flat_texture", "texture in the most even quarter of the image"),
-    Statistic("middle_texture", "texture in the middle of the image's range"),
-    Statistic("edge_strength", "strength of the strongest edges"),
-    Statistic("edge_density", "share of the image that is edge"),
+    Statistic("detail_tails", "how fine detail is concentrated on few edges (kurtosis)", log=True),
+    Statistic("flat_texture", "texture in the most even quarter of the image", log=True),
+    Statistic("middle_texture", "texture in the middle of the image's range", log=True),
+    Statistic("edge_strength", "strength of the strongest edges", log=True),
+    Statistic("edge_density", "share of the image that is edge", log=True),
     Statistic("spectral_slope", "fall of detail from coarse to fine (spectral slope)"),
-    Statistic("fine_detail", "share of fine detail in the image"),
-    Statistic("motion_share", "share of the image's variation that is motion"),
-    Statistic("motion_peak", "motion of the most moving parts"),
-    Statistic("still_level", "flicker of the stillest parts from frame to frame"),
-    Statistic("frame_noise", "noise from frame to frame"),
+    Statistic("fine_detail", "share of fine detail in the image", log=True),
+    Statistic("motion_share", "share of the image's variation that is motion", log=True),
+    Statistic("motion_peak", "motion of the most moving parts", log=True),
+    Statistic("still_level", "flicker of the stillest parts from frame to frame", log=True),
+    Statistic("frame_noise", "noise from frame to frame", log=True),
     Statistic("slow_motion", "share of motion that follows the heart cycle smoothly"),
 )
+STATISTICS = (*PLAIN, *(Statistic(f"texture_{i}", words, log) for i, (words, log) in enumerate(TEXTURES)))
 
 
 def image_statistics(clips: Tensor) -> Tensor:
-    """Measure each clip: see `STATISTICS` for the columns.
+    """Measure each clip: see `STATISTICS` for the columns, the plain ones first, then `texture_statistics`.
 
     Levels are in units of the clip's grey scale [0, 1]; noise, texture, edge and motion measures are natural
     logarithms, since they vary by factors.  Nothing depends on the other clips of the batch.
@@ -76,7 +85,8 @@ def image_statistics(clips: Tensor) -> Tensor:
     parts = []
     for movie in torch.split(clips[:, 0].float(), 16):
         still = movie[:, :: max(1, movie.shape[1] // 4)]  # four frames tell of noise, texture and detail
-        parts.append(torch.cat([_levels(movie), _details(still), _spectrum(still), _motion(movie)], dim=1))
+        plain = [_levels(movie), _details(still), _spectrum(still), _motion(movie)]
+        parts.append(torch.cat([*plain, texture_statistics(movie)], dim=1))
     return torch.cat(parts)
 
 
@@ -134,8 +144,9 @@ def _spectrum(movie: Tensor) -> Tensor:
         torch.fft.fftfreq(rows, device=movie.device)[:, None], torch.fft.rfftfreq(cols, device=movie.device)[None]
     )
     rings = torch.bucketize(frequency, torch.linspace(0.05, 0.45, 13, device=movie.device))
-    log_power = torch.stack([torch.log(power[:, rings == ring].mean(1) + 1e-12) for ring in range(1, 13)], 1)
-    log_ring = torch.stack([torch.log(frequency[rings == ring].mean()) for ring in range(1, 13)])
+    members = [inside for ring in range(1, 13) if bool((inside := rings == ring).any())]  # small images lack some
+    log_power = torch.stack([torch.log(power[:, inside].mean(1) + 1e-12) for inside in members], 1)
+    log_ring = torch.stack([torch.log(frequency[inside].mean()) for inside in members])
     centred = log_ring - log_ring.mean()
     slope = (log_power * centred).sum(1) / centred.square().sum()
     share = power[:, frequency > 0.25].sum(1) / (power[:, frequency > 0.02].sum(1) + 1e-12)
@@ -205,8 +216,9 @@ class _Gaussian(nn.Module):
 class DomainReference(nn.Module):
     """What in-domain clips look like; buffers only, so it is saved with the weights.
 
-    A clip's features are its embedding followed by its `image_statistics` (`domain_features`).  A score above
-    `threshold` means: unlike the studies the model learned from.
+    A clip's features are its embedding followed by its `image_statistics` (`domain_features`).  Both distances of a
+    clip are divided by what is usual in its view, since views differ; the medians over a study's clips, divided by
+    their limit, give its score.  A score above `threshold` means: unlike the studies the model learned from.
     """
 
     limits: Tensor
@@ -223,73 +235,91 @@ class DomainReference(nn.Module):
             raise CheckpointError(f"a domain reference needs more than {len(STATISTICS)} features, got {dim}")
         self.look = _Gaussian(len(STATISTICS), len(STATISTICS))
         self.embedding = _Gaussian(self.embedding_dim, min(32, self.embedding_dim))
-        self.register_buffer("limits", torch.ones(2))  # held-out limit of each distance: look, embedding
-        self.register_buffer("cutoff", torch.full((1,), torch.nan))
-        self.register_buffer("low", torch.zeros(len(STATISTICS)))
-        self.register_buffer("high", torch.zeros(len(STATISTICS)))
-        self.register_buffer("counts", torch.zeros(2))  # studies of the fit, studies held out
+        # Rows: all views together, then each view.
+        self.register_buffer("limits", torch.ones(_ROWS, 2))  # usual distance of a clip: look, embedding
+        self.register_buffer("cutoff", torch.full((_ROWS, 2), torch.nan))  # limit: of a study, of a single clip
+        self.register_buffer("low", torch.zeros(_ROWS, len(STATISTICS)))
+        self.register_buffer("high", torch.zeros(_ROWS, len(STATISTICS)))
+        self.register_buffer("counts", torch.zeros(1 + _ROWS))  # studies of the fit; held out, by row
 
     @property
     def threshold(self) -> float:
-        """Study score above which a study is out of domain; `CheckpointError` before `fit` or loading."""
-        value = float(self.cutoff)
-        if not math.isfinite(value):
+        """Score above which a study is out of domain, 1; `CheckpointError` before `fit` or loading."""
+        if not bool(self.cutoff.isfinite().all()):
             raise CheckpointError("this domain reference was never fitted; load trained weights or call fit")
-        return value
+        return 1.0
 
     @torch.no_grad()
     def fit(
         self,
         train: Sequence[Tensor],
-        held_out: Sequence[Tensor],
+        held_out: Sequence[tuple[Tensor, Sequence[View]]],
         *,
-        groups: Sequence[str] | None = None,
         quantile: float = 0.98,
-        shrinkage: float = 0.02,
+        shrinkage: float = 0.005,
     ) -> dict[str, Any]:
         """Learn the reference.
 
         Args:
             train: one (clip, dim) tensor a study; some hundred studies, not fewer than ten.
-            held_out: the same for studies that took no part in this fit; at least 10, and 1 / (1 - quantile) of them
-                for the quantile to mean what it says.
-            groups: a name for each item of `held_out`, such as "all" for a whole study and "4CH" for its 4CH clips
-                alone: the quantile is kept in every group of at least ten, so also where only one view is at hand.
-            quantile: share of new in-domain studies that pass.
+            held_out: the same with the view of each clip, of studies that took no part in this fit; at least 10, and
+                1 / (1 - quantile) of them for the quantile to mean what it says.
+            quantile: share of new in-domain studies that pass, whole or with any one view alone.
             shrinkage: of the eigenvalues towards their mean.
 
         Returns:
             What a model card says of it: counts, quantile, threshold.
+
+        Raises:
+            TrainingError: too few studies, or features of another width.
         """
-        if len(train) < 10 or len(held_out) < 10:
+        if len(train) < MIN_STUDIES or len(held_out) < MIN_STUDIES:
             raise TrainingError(
-                f"a domain reference needs 10 studies to fit and 10 held out, got {len(train)} and {len(held_out)}"
+                f"an out-of-domain reference needs {MIN_STUDIES} studies to fit and {MIN_STUDIES} held out, "
+                f"got {len(train)} and {len(held_out)}"
             )
-        if groups is not None and (len(groups) != len(held_out) or max(map(list(groups).count, groups)) < 10):
-            raise TrainingError("name the group of each held-out item, at least ten items in one group")
-        if any(study.ndim != 2 or study.shape[1] != self.dim or len(study) < 1 for study in [*train, *held_out]):
+        every = [*train, *(features for features, _ in held_out)]
+        if any(study.ndim != 2 or study.shape[1] != self.dim or len(study) < 1 for study in every):
             raise TrainingError(f"each study's domain features must be (clip, {self.dim})")
         pooled = torch.cat(list(train)).float()
         self.look.fit(pooled[:, self.embedding_dim :], shrinkage, own_scale=True)
         self.embedding.fit(pooled[:, : self.embedding_dim], shrinkage, own_scale=False)
-        parts = torch.stack([self._parts(study).median(0).values for study in held_out])
-        self.limits.copy_(torch.stack([_upper(part, quantile) for part in parts.T]))
-        scores = (parts / self.limits).amax(1)
-        names = list(groups) if groups is not None else ["all"] * len(held_out)
-        members = [[i for i, name in enumerate(names) if name == group] for group in sorted(set(names))]
-        self.cutoff.fill_(max(float(_upper(scores[group], quantile)) for group in members if len(group) >= 10))
-        seen = torch.stack([study[:, self.embedding_dim :].float().median(0).values for study in [*train, *held_out]])
-        margin = 0.1 * (seen.amax(0) - seen.amin(0)) + _TINY
-        self.low.copy_(seen.amin(0) - margin)
-        self.high.copy_(seen.amax(0) + margin)
-        self.counts.copy_(torch.tensor([len(train), len(held_out)]))
+        groups: list[list[tuple[Tensor, Sequence[View]]]] = [
+            list(held_out),
+            *([_only(pair, view) for pair in held_out] for view in View),
+        ]
+        groups = [[pair for pair in group if len(pair[0])] for group in groups]
+        for row, group in enumerate(groups):
+            known = group if len(group) >= MIN_STUDIES else groups[0]  # a rare view is held to what all views show
+            parts = torch.cat([self._parts(features) for features, _ in known])
+            self.limits[row] = torch.stack([_upper(part, _USUAL) for part in parts.T])
+            self._range(row, [features for features, _ in known])
+        for row, group in enumerate(groups):
+            known = group if len(group) >= MIN_STUDIES else groups[0]
+            scaled = [self._scaled(features, views) for features, views in known]
+            studies = torch.stack([part.median(0).values.max() for part in scaled])
+            self.cutoff[row, 0] = _upper(studies, quantile)
+            self.cutoff[row, 1] = _upper(torch.cat(scaled).amax(1), quantile)
+        self.counts.copy_(torch.tensor([len(train), *map(len, groups)]))
+        held_out_by_view = {str(view): len(group) for view, group in zip(View, groups[1:], strict=True)}
         return {
             "dim": self.dim,
             "quantile": quantile,
             "threshold": self.threshold,
             "n_fit": len(train),
             "n_held_out": len(held_out),
+            "n_held_out_by_view": held_out_by_view,
         }
+
+    def _range(self, row: int, studies: Sequence[Tensor]) -> None:
+        """Where the image statistics of a group of studies lie, for `reasons`."""
+        seen = torch.stack([study[:, self.embedding_dim :].float().median(0).values for study in studies])
+        margin = 0.1 * (seen.amax(0) - seen.amin(0)) + _TINY
+        self.low[row], self.high[row] = seen.amin(0) - margin, seen.amax(0) + margin
+
+    def unsure_of(self, views: Iterable[View]) -> list[View]:
+        """Those of the views that fewer than ten held-out studies had, so that they are held to all views' limits."""
+        return [view for view in dict.fromkeys(views) if self.counts[1 + _row(view)] < MIN_STUDIES]
 
     def _parts(self, features: Tensor) -> Tensor:
         """(clip, 2): distance of the look and of the embedding."""
@@ -298,43 +328,81 @@ class DomainReference(nn.Module):
         embedding, look = features[:, : self.embedding_dim], features[:, self.embedding_dim :]
         return torch.stack([self.look(look), self.embedding(embedding)], 1)
 
-    @torch.no_grad()
-    def score(self, features: Tensor) -> Tensor:
-        """Score of each clip: the greater of its two distances, each in units of its held-out limit; (clip,)."""
-        return (self._parts(features) / self.limits).amax(1)
+    def _scaled(self, features: Tensor, views: Sequence[View]) -> Tensor:
+        """(clip, 2): the distances over what is usual in the view of each clip."""
+        if len(views) != len(features):
+            raise ValueError(f"one view a clip, got {len(views)} views for {len(features)} clips")
+        return self._parts(features) / self.limits[[_row(view) for view in views]]
+
+    def _study(self, features: Tensor, views: Sequence[View]) -> Tensor:
+        """(2,): the study's look and embedding in units of the limit.
+
+        The limit is that of the only view; of several, the greater of that for whole studies and that of the view
+        with the most clips, which decides the median.
+        """
+        found = Counter(views)
+        rows = [_row(view) for view, count in found.items() if count == max(found.values())]
+        limit = self.cutoff[rows if len(found) == 1 else [0, *rows], 0].max()
+        return self._scaled(features, views).median(0).values / limit
 
     @torch.no_grad()
-    def study_score(self, features: Tensor) -> float:
-        """Score of a study from all its clips (clip, dim): medians over clips, then the greater of the two."""
-        return float((self._parts(features).median(0).values / self.limits).max())
+    def score(self, features: Tensor, views: Sequence[View]) -> Tensor:
+        """Score of each clip by itself, (clip,): above 1 for few single clips of in-domain studies."""
+        return self._scaled(features, views).amax(1) / self.cutoff[[_row(view) for view in views], 1]
 
     @torch.no_grad()
-    def reasons(self, features: Tensor, most: int = 6) -> list[str]:
+    def study_score(self, features: Tensor, views: Sequence[View]) -> float:
+        """Score of a study from all its clips (clip, dim) and their views; compare with `threshold`."""
+        return float(self._study(features, views).max())
+
+    @torch.no_grad()
+    def reasons(self, features: Tensor, views: Sequence[View], most: int = 6) -> list[str]:
         """In plain words, the measured properties of a study (clip, dim) outside the range of the reference studies.
 
         The farthest outside first; empty when the study is in domain.
         """
-        if self.study_score(features) <= self.threshold:
+        look, embedding = self._study(features, views).tolist()
+        if max(look, embedding) <= self.threshold:
             return []
-        look, embedding = (self._parts(features).median(0).values / self.limits).tolist()
+        row = _row(views[0]) if len(set(views)) == 1 else 0
+        low, high = self.low[row], self.high[row]
         middle = features[:, self.embedding_dim :].float().median(0).values
-        width = (self.high - self.low).clamp_min(_TINY)
-        beyond = torch.maximum(self.low - middle, middle - self.high) / width
-        lines = []
-        for i in beyond.argsort(descending=True)[:most].tolist():
-            if beyond[i] > 0:
-                side = "below" if middle[i] < self.low[i] else "above"
-                lines.append(
-                    f"{STATISTICS[i].words}: {middle[i]:.3g}, {side} the {self.low[i]:.3g} to {self.high[i]:.3g} "
-                    "of the studies the model learned from"
-                )
-        if not lines and look > self.threshold:
-            lines.append(f"each image property alone is usual, their combination is not ({look:.1f} times the limit)")
+        beyond = torch.maximum(low - middle, middle - high) / (high - low).clamp_min(_TINY)
+        beyond[: len(PLAIN)] += beyond.amax().clamp_min(0) * (
+            beyond[: len(PLAIN)] > 0
+        )  # what anyone can see goes first
+        lines = [
+            _outside(STATISTICS[i], float(middle[i]), float(low[i]), float(high[i]))
+            for i in beyond.argsort(descending=True)[: most - (look > self.threshold)].tolist()
+            if beyond[i] > 0
+        ]
+        if look > self.threshold:
+            lines.append(f"grey levels, noise, texture and motion taken together: {look:.1f} times the limit")
         if embedding > self.threshold:
             lines.append(
                 f"the network's own description of the images is {embedding:.1f} times as far off as its limit"
             )
         return lines
+
+
+def _row(view: View) -> int:
+    return 1 + _VIEWS.index(view)
+
+
+def _only(pair: tuple[Tensor, Sequence[View]], view: View) -> tuple[Tensor, Sequence[View]]:
+    """The clips of one view; none where the study has none."""
+    features, views = pair
+    if len(views) != len(features):
+        raise TrainingError(f"one view a clip, got {len(views)} views for {len(features)} clips")
+    kept = [i for i, of in enumerate(views) if of == view]
+    return features[kept], [view] * len(kept)
+
+
+def _outside(statistic: Statistic, value: float, low: float, high: float) -> str:
+    side = "below" if value < low else "above"
+    if statistic.log:
+        value, low, high = math.exp(value), math.exp(low), math.exp(high)
+    return f"{statistic.words}: {value:.2g}, {side} the {low:.2g} to {high:.2g} of reference studies"
 
 
 def _upper(scores: Tensor, quantile: float) -> Tensor:

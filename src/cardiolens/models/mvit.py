@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,10 @@ class MViTConfig:
         stage_starts: blocks that pool the queries, and so the grid, by 2 in space.
         kv_stride: of each block, in space, relative to the block's own input grid.
         mlp_ratio: width of the hidden layer over width of the token.
+        output: the cls token, or the mean of all others.
+        motion: the encoder sees beside the image its deviation from the clip's mean image, both scaled to about 1.
+        stem: widths of convolutions that halve time and space before the patch convolution (Xiao et al. 2021).
+            `output`, `motion` and `stem` are not the paper's: they let a small network learn from random weights.
         norm_eps, pool_norm_eps: of the block norms, and of the norms after pooling (1e-5 in the authors' and
             pytorchvideo's files, 1e-6 in torchvision's).
     """
@@ -48,9 +52,12 @@ class MViTConfig:
     mlp_ratio: float = 4.0
     norm_eps: float = 1e-6
     pool_norm_eps: float = 1e-5
+    output: Literal["cls", "mean"] = "cls"
+    motion: bool = False
+    stem: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("patch_kernel", "patch_stride", "stage_starts", "kv_stride"):
+        for name in ("patch_kernel", "patch_stride", "stage_starts", "kv_stride", "stem"):
             object.__setattr__(self, name, tuple(int(v) for v in getattr(self, name)))  # JSON gives lists
         if self.width % self.head_width or not self.kv_stride or max(self.stage_starts, default=0) >= self.depth:
             raise CheckpointError(f"not a valid MViT architecture: {self}")
@@ -62,7 +69,7 @@ class MViTConfig:
     @property
     def grid(self) -> Grid:
         """Tokens (time, row, col) after the patch convolution, which pads by half its kernel."""
-        size = (self.frames, self.crop, self.crop)
+        size = tuple(-(-n // 2 ** len(self.stem)) for n in (self.frames, self.crop, self.crop))
         pairs = zip(size, self.patch_kernel, self.patch_stride, strict=True)
         return cast(Grid, tuple((n + 2 * (k // 2) - k) // s + 1 for n, k, s in pairs))
 
@@ -76,6 +83,32 @@ class MViTConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+class Stem(nn.Module):
+    """What comes before the patch convolution: the motion channel and the halving convolutions, where asked for."""
+
+    def __init__(self, config: MViTConfig) -> None:
+        super().__init__()
+        self.motion = config.motion
+        width = 2 * config.channels if config.motion else config.channels
+        layers: list[nn.Module] = []
+        for index, out in enumerate(config.stem):
+            kernel = (3, 5, 5) if index == 0 else (3, 3, 3)
+            padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+            convolution = nn.Conv3d(width, out, kernel, stride=2, padding=padding)
+            layers += [convolution, nn.GroupNorm(4, out), nn.GELU()]
+            width = out
+        self.layers = nn.Sequential(*layers)
+        self.width = width
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(batch, channels, time, row, col) in [0, 1] -> (batch, width, time', row', col')."""
+        if self.motion:
+            moving = clips - clips.mean(2, keepdim=True)
+            clips = torch.cat([4 * (clips - 0.25), 10 * moving], 1)
+        stemmed: Tensor = self.layers(clips)
+        return stemmed
 
 
 class PooledTokens(nn.Module):
@@ -199,8 +232,9 @@ class MViT(nn.Module):
         super().__init__()
         self.config = config
         time, rows, cols = config.grid
+        self.stem = Stem(config)
         self.patch = nn.Conv3d(
-            config.channels,
+            self.stem.width,
             config.width,
             config.patch_kernel,
             stride=config.patch_stride,
@@ -216,19 +250,20 @@ class MViT(nn.Module):
             nn.init.trunc_normal_(table, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.xavier_uniform_(module.weight)  # at a width of 64, the usual 0.02 lets the signal die out
                 nn.init.zeros_(module.bias)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """(batch, channels, time, row, col) in [0, 1] -> (batch, out_width): the cls token after the last norm.
+        """(batch, channels, time, row, col) in [0, 1] -> (batch, out_width): cls token, or mean, after the last norm.
 
         A grey clip (one channel) is taken as the same image in every channel.
         """
         x, grid = self._tokens(clips), self.config.grid
         for index, block in self._blocks():
-            only_cls = index == self.config.depth - 1 and not block.thins  # nothing else of the last block is used
-            x, grid = block(x, grid, queries=1 if only_cls else None)
-        return self.norm(x[:, 0])  # type: ignore[no-any-return]
+            only_cls = self.config.output == "cls" and index == self.config.depth - 1 and not block.thins
+            x, grid = block(x, grid, queries=1 if only_cls else None)  # nothing else of the last block is used
+        pooled: Tensor = self.norm(x[:, 0]) if self.config.output == "cls" else self.norm(x[:, 1:]).mean(1)
+        return pooled
 
     def attention_maps(self, clips: Tensor) -> list[Tensor]:
         """Attention after softmax of every block: (batch, heads, 1 + queries, 1 + keys) each, cls first.
@@ -248,9 +283,10 @@ class MViT(nn.Module):
     def _tokens(self, clips: Tensor) -> Tensor:
         """(batch, 1 + time * row * col, width), time-major, positions added."""
         weight = self.patch.weight
-        if clips.shape[1] == 1 and self.config.channels > 1:
+        x = self.stem(clips)
+        if x.shape[1] == 1 and self.config.channels > 1:
             weight = weight.sum(1, keepdim=True)  # the same as copying the grey image to every channel
-        x = F.conv3d(clips, weight, self.patch.bias, self.patch.stride, self.patch.padding)
+        x = F.conv3d(x, weight, self.patch.bias, self.patch.stride, self.patch.padding)
         x = x.flatten(2).transpose(1, 2)
         x = x + (self.pos_time[:, None] + self.pos_space).flatten(0, 1)
         first = (self.cls_token + self.pos_cls).expand(len(x), 1, -1)

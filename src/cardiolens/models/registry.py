@@ -42,14 +42,17 @@ _B16: dict[str, Any] = {"frames": 16, "crop": 224, "channels": 3}
 _PAPER_TEXT: dict[str, Any] = {"freeze_layers": 6, "pooling": "cls", "max_tokens": 256}
 _TINY: dict[str, Any] = {
     "frames": 16,
-    "crop": 80,
+    "crop": 64,
     "channels": 1,
-    "patch_kernel": [3, 11, 11],  # coarse patches: the time of a step on two cores goes with the number of tokens
-    "patch_stride": [2, 8, 8],
+    "motion": True,
+    "stem": [16, 32],
+    "patch_kernel": [1, 3, 3],
+    "patch_stride": [1, 2, 2],
     "width": 64,
     "head_width": 64,
     "stage_starts": [1],
     "kv_stride": [2, 1, 1, 1],
+    "output": "mean",
 }
 _TINY_TEXT: dict[str, Any] = {
     "width": 128,
@@ -83,9 +86,9 @@ MODELS: Mapping[str, ModelEntry] = {
         ModelEntry(
             "shad-mvit-tiny",
             "dual",
-            "the same design for a laptop: grey 16 x 80 x 80 clips, four blocks, two-layer text tower",
+            "the same design for a laptop: grey 16 x 64 x 64 clips, convolutional stem, four blocks, two-layer text tower",
             {"video": _TINY, "embed_dim": 512, "text": _TINY_TEXT},
-            {"frames": 16, "short_side": 128, "crop": 80, "channels": 1},
+            {"frames": 16, "short_side": 128, "crop": 64, "channels": 1},
         ),
         ModelEntry(
             "shad-mil-regression",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
 from cardiolens._version import __version__
 from cardiolens.datasets.splits import Split
@@ -25,12 +28,52 @@ from cardiolens.transforms import ClipTransform, augmix
 logger = logging.getLogger(__name__)
 
 
+class Centre(nn.Module):
+    """Subtracts the batch mean in training and its running mean otherwise.
+
+    Two towers from random weights say nearly the same of every input, and little then pulls them apart; without the mean
+    they cannot.  `folded` moves the running mean into the bias of the layer before, so a saved model needs no more.
+    """
+
+    mean: Tensor
+
+    def __init__(self, width: int, *, active: bool, momentum: float = 0.02) -> None:
+        super().__init__()
+        self.active, self.momentum = active, momentum
+        self.register_buffer("mean", torch.zeros(width))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, width) -> (batch, width)."""
+        if not self.active:
+            return values
+        if not self.training:
+            return values - self.mean
+        mean = values.mean(0)
+        self.mean.lerp_(mean.detach(), self.momentum)
+        return values - mean
+
+    @contextmanager
+    def folded(self, layer: nn.Linear) -> Iterator[None]:
+        """Within, the layer itself gives centred values."""
+        kept = layer.bias.detach().clone()
+        with torch.no_grad():
+            layer.bias.sub_(self.mean)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                layer.bias.copy_(kept)
+
+
 class ContrastiveModule(TrainingModule):
     """Both towers under the flooded InfoNCE loss."""
 
     def __init__(self, model: DualEncoder, recipe: PretrainRecipe) -> None:
         super().__init__(recipe)
         self.model, self.settings = model, recipe
+        self.centre_video, self.centre_text = (
+            Centre(model.embed_dim, active=recipe.objective.centre) for _ in range(2)
+        )
 
     def training_step(self, batch: ContrastBatch, batch_idx: int) -> Tensor:
         augment = self.settings.augment
@@ -47,11 +90,19 @@ class ContrastiveModule(TrainingModule):
     def validation_step(self, batch: ContrastBatch, batch_idx: int) -> None:
         self.log("val", self._contrast(batch, batch.clips), batch_size=len(batch.tokens))
 
+    def save(self, folder: Path) -> None:
+        """Write the model with both means folded in."""
+        text_proj = self.model.text_proj
+        assert text_proj is not None  # noqa: S101 - built by `pretrain`
+        with self.centre_video.folded(self.model.video_proj), self.centre_text.folded(text_proj):
+            save_model(self.model, folder)
+
     def _contrast(self, batch: ContrastBatch, clips: Tensor) -> Tensor:
-        objective = self.settings.objective
+        objective, text_proj = self.settings.objective, self.model.text_proj
+        assert text_proj is not None  # noqa: S101 - built by `pretrain`
         return info_nce(
-            self.model.embed(clips),
-            self.model.embed_tokens(batch.tokens, batch.mask),
+            self.centre_video(self.model.video_proj(self.model.features(clips))),
+            self.centre_text(text_proj(self.model.text_tower()(batch.tokens, batch.mask))),
             batch.owner,
             temperature=objective.temperature,
             video_weight=objective.video_weight,
@@ -67,7 +118,7 @@ class KeepModel(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every == 0 and isinstance(pl_module, ContrastiveModule):
-            save_model(pl_module.model, self.folder.path / "checkpoints" / f"epoch_{epoch:04d}")
+            pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}")
 
 
 def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
@@ -122,7 +173,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         "epochs": recipe.optimiser.epochs,
         **{f"last_{name}": round(float(value), 4) for name, value in trainer.callback_metrics.items()},
     }
-    save_model(model, folder.final)
+    module.save(folder.final)
     return folder.final
 
 

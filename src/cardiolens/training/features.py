@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cardiolens.models.domain import image_statistics
+from cardiolens.models.domain import STATISTICS, image_statistics
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.study import View
 from cardiolens.training.data import ClipSource
@@ -41,7 +41,8 @@ class FeatureCache:
 
     def __init__(self, folder: Path, model: DualEncoder, source: ClipSource, *, batch: int = 16) -> None:
         self.model, self.source, self.batch = model, source, batch
-        digest = hashlib.sha256((state_hash(model.video_encoder) + str(source.transform)).encode())
+        what = state_hash(model.video_encoder) + str(source.transform) + str(STATISTICS)
+        digest = hashlib.sha256(what.encode())
         self.folder = folder / digest.hexdigest()[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
 

@@ -52,6 +52,9 @@ class ContrastRecipe(_Strict):
     temperature: float = Field(0.1, gt=0)
     video_weight: float = Field(0.75, ge=0, le=1)
     flood: float = Field(0.5, ge=0)
+    centre: bool = (
+        False  # subtract the batch mean of each tower before normalising; not the paper's, helps from scratch
+    )
 
 
 class OptimiserRecipe(_Strict):

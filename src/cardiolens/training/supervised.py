@@ -20,7 +20,7 @@ from cardiolens._version import __version__
 from cardiolens.datasets.splits import Split, take_fraction
 from cardiolens.errors import TrainingError
 from cardiolens.hub import load_model, save_model
-from cardiolens.models.domain import DomainReference
+from cardiolens.inference import fit_domain_rows
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL, MILConfig
 from cardiolens.objectives import huber
@@ -239,10 +239,11 @@ def _fit_domain(folder: RunFolder, model: DualEncoder, source: ClipSource, split
     """What studies of this kind look like, from the training studies; its limit from the calibration studies."""
     cache = FeatureCache(folder.path / "features", model, source)
     fitted = [_domain_rows(model, *pair) for pair in cache.compute(split["train"], "domain").values()]
-    held_out = [_domain_rows(model, *pair) for pair in cache.compute(split["calibration"], "domain").values()]
-    reference = DomainReference(fitted[0].shape[1])
-    model.card.domain = reference.fit(fitted, held_out)
-    model.domain = reference
+    held_out = [
+        (_domain_rows(model, *pair), [view for view, _ in pair[0]])
+        for pair in cache.compute(split["calibration"], "domain").values()
+    ]
+    fit_domain_rows(model, fitted, held_out)
 
 
 @torch.inference_mode()
