@@ -26,14 +26,14 @@ RECIPE = ROOT / "recipes" / "shad_tiny_lvef.yaml"
 FIELDS = ["arm", "fraction", "seed", "n_train", "test_mae", "val_mae", "seconds", "data_hash", "split_hash", "version"]
 
 # name -> (what it is, needs the pretrained weights, settings)
-SCRATCH = ["mode=transfer", "augment.severity=2.0", "augment.width=2", "optimiser.lr=5e-4", "optimiser.batch=8"]
+SCRATCH = ["mode=transfer", "augment.severity=1.0", "augment.width=1", "optimiser.lr=1e-3", "optimiser.batch=8"]
 ARMS = {
     "pretrained, frozen": ("contrastive pretraining, mode finetune", True, []),
     "random, frozen": ("random encoder, mode finetune", False, []),
     "scratch, end to end": ("random start, mode transfer", False, SCRATCH),
     "pretrained, end to end": ("contrastive pretraining, mode transfer", True, SCRATCH),
 }
-EPOCHS_END_TO_END = {0.1: 60, 1.0: 14}
+EPOCHS_END_TO_END = {0.1: 60, 1.0: 12}
 FRACTIONS = (0.1, 1.0)
 SEEDS = (0, 1, 2)
 
@@ -49,11 +49,11 @@ def finished() -> list[dict[str, str]]:
 def command(arm: str, fraction: float, seed: int, args: argparse.Namespace) -> list[str]:
     """The `cardiolens finetune` call of one run."""
     _, pretrained, settings = ARMS[arm]
-    settings = [*settings, f"seed={seed}", f"fraction={fraction}", f"fraction_seed={seed}"]
+    settings = [*settings, f"seed={seed}", f"fraction={fraction}", f"fraction_seed={seed}", "domain=false"]
     if "mode=transfer" in settings:
         settings.append(f"optimiser.epochs={EPOCHS_END_TO_END[fraction]}")
     call = [str(Path(sys.executable).parent / "cardiolens"), "finetune", str(RECIPE), "--store", str(args.store)]
-    call += ["--out", str(run_folder(arm, fraction, seed, args)), "--features", str(args.runs / "features")]
+    call += ["--out", str(run_folder(arm, fraction, seed, args)), "--cache", str(args.runs / "cache")]
     call += [part for setting in settings for part in ("--set", setting)]
     return call + (["--weights", str(args.weights)] if pretrained else [])
 

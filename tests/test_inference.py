@@ -122,7 +122,7 @@ def test_provenance_holds_hashes_and_settings_and_no_identifier(predictor, predi
     assert provenance["weights_sha256"] == predictor.card.sha256
     assert provenance["model"] == "shad-mvit-tiny:phantom"
     assert provenance["study_sha256"] == study_hash(study)
-    assert provenance["transform"]["crop"] == 80
+    assert provenance["transform"]["crop"] == 64
     named = dataclasses.replace(study, patient="DOE^JANE", accession="ACC12345")
     assert "DOE" not in json.dumps(predictor(named).to_dict())
 

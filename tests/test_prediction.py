@@ -88,7 +88,7 @@ def test_a_store_gives_a_row_and_a_page_a_study(store, model, tmp_path):
     assert sorted(content(tmp_path / "out")) == [
         "predictions.csv",
         "predictions.json",
-        *(f"site_p{i}_a{i}.html" for i in range(3)),
+        *(f"site_p{i}__a{i}.html" for i in range(3)),
     ]
     assert steps[0] == ("site_p0/a0", 0, 3)
     assert steps[-1] == ("", 3, 3)
@@ -202,7 +202,7 @@ def test_a_changed_study_and_a_lost_page_are_done_again(store, model, tmp_path, 
     predict([store], model, tmp_path / "out")
     (store / "site_p0" / "a0.h5").unlink()
     StudyStore(store, mode="a").write(beating_study(900, sax=1, patient="p0", accession="a0"), key="site_p0/a0")
-    (tmp_path / "out" / "site_p2_a2.html").unlink()
+    (tmp_path / "out" / "site_p2__a2.html").unlink()
     counted.clear()
     assert predict([store], model, tmp_path / "out").reused == 1
     assert counted == ["site_p0/a0", "site_p2/a2"]
@@ -252,18 +252,29 @@ def test_a_damaged_study_is_listed_and_the_others_go_on(store, model, tmp_path):
     (store / "site_p1" / "a1.h5").write_bytes(b"no study")
     run = predict([store], model, tmp_path / "out")
     assert [row["key"] for row in run.rows] == ["site_p0/a0", "site_p2/a2"]
-    ((key, reason),) = run.failed
-    assert key == "site_p1/a1"
+    (one,) = run.failed
+    assert one.where == one.study == "site_p1/a1"
     fields = json.loads((tmp_path / "out" / "predictions.json").read_text())
-    assert fields["failed"] == [{"study": key, "reason": reason}]
+    assert fields["failed"] == [{"study": "site_p1/a1", "reason": one.told}]
+    assert "damaged" in one.told or "HDF5" in one.told
+
+
+def test_a_source_named_after_a_patient_leaves_no_name_behind(store, model, tmp_path):
+    source = tmp_path / "Doe_Jane"
+    source.mkdir()
+    (source / "Doe_Jane_sax.dcm").write_bytes(b"no dicom")
+    run = predict([store, source], model, tmp_path / "out")
+    (one,) = run.failed
+    assert "Doe_Jane" in one.where
+    assert not any(b"doe_jane" in file.read_bytes().lower() for file in (tmp_path / "out").rglob("*"))
 
 
 def test_a_dicom_study_without_a_cine_fails_under_its_pseudonym(store, model, tmp_path):
     save([image(0, 0, SeriesDescription="localizer", PatientID="MRN-4711")], tmp_path / "scout")
     run = predict([store, tmp_path / "scout"], model, tmp_path / "out")
-    ((key, reason),) = run.failed
-    assert "no cine" in reason
-    assert "MRN-4711" not in key + reason
+    (one,) = run.failed
+    assert "no cine" in one.why
+    assert "MRN-4711" not in one.where + one.why + one.study
     assert len(run.rows) == 3
 
 

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardiolens._version import __version__
+from cardiolens.dicom.deid import load_key, pseudonym
 from cardiolens.errors import CardiolensError, CheckpointError, ReadError
 from cardiolens.html.report import study_report
 from cardiolens.inference import Prediction, Predictor, study_hash
@@ -28,10 +30,31 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Called with the study's key, how many are done, and of how many (0: not known)."""
 
+_PATH = re.compile(r"\S*/\S*|\S+\.(?:dcm|nii|gz|zip|tar|h5|ima)\b", re.IGNORECASE)
 _COLUMNS = ("key", "lvef", "lvef_low", "lvef_high", "coverage", "out_of_domain", "domain_score", "domain_threshold")
 _ATTENTION = tuple(f"attention_{view}" for view in View)
 _LAST = ("planes", "notes", "study_sha256", "weights_sha256", "model", "version", "page")
 FIELDS = (*_COLUMNS, *_ATTENTION, *_LAST)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A study that could not be read.
+
+    Attributes:
+        where: source or key, for the person at the console.
+        why: the reason; may name files.
+        study: key, or a keyed hash of the path, for files that may be given away.
+    """
+
+    where: str
+    why: str
+    study: str
+
+    @property
+    def told(self) -> str:
+        """The reason without paths and file names, which may be patients' names."""
+        return _PATH.sub("[file]", self.why.replace(self.where, "[source]"))
 
 
 @dataclass(frozen=True)
@@ -40,12 +63,12 @@ class PredictionRun:
 
     Attributes:
         rows: one a study, the columns of `predictions.csv`.
-        failed: source or key of each study that could not be read, and why.
+        failed: the studies that could not be read.
         reused: how many rows an earlier call had made already.
     """
 
     rows: tuple[dict[str, Any], ...]
-    failed: tuple[tuple[str, str], ...]
+    failed: tuple[Failure, ...]
     reused: int
 
 
@@ -75,7 +98,7 @@ def predict(
     found = list(_find(sources))
     earlier = _earlier(out, predictor)
     rows: dict[str, dict[str, Any]] = {str(row["key"]): row for row in earlier}
-    failed: list[tuple[str, str]] = []
+    failed: list[Failure] = []
     fresh: list[str] = []
     reused = 0
     total = len(found) if all(one.counted for one in found) else 0
@@ -93,13 +116,13 @@ def predict(
                     fresh.append(key)
                 except CardiolensError as error:
                     logger.warning("%s: %s", key, error)
-                    failed.append((key, str(error)))
+                    failed.append(Failure(key, str(error), key))
     finally:
         if rows:
             _write(out, list(rows.values()), failed, predictor)
     progress("", len(fresh) + len(failed), total)
     if not fresh:
-        raise ReadError("no study could be predicted: " + "; ".join(f"{key}: {why}" for key, why in failed[:5]))
+        raise ReadError("no study could be predicted: " + "; ".join(f"{one.where}: {one.why}" for one in failed[:5]))
     return PredictionRun(tuple(rows[key] for key in fresh), tuple(failed), reused)
 
 
@@ -120,7 +143,7 @@ class _Source:
     def counted(self) -> bool:
         return self.key is not None
 
-    def studies(self, failed: list[tuple[str, str]]) -> Iterator[tuple[str, Study]]:
+    def studies(self, failed: list[Failure]) -> Iterator[tuple[str, Study]]:
         """(key, study) pairs under pseudonyms; what cannot be read is added to `failed`."""
         try:
             if self.key is not None:
@@ -134,7 +157,12 @@ class _Source:
                     yield key, named
         except CardiolensError as error:
             logger.warning("%s: %s", self.key or self.path, error)
-            failed.append((self.key or str(self.path), str(error)))
+            failed.append(Failure(self.key or str(self.path), str(error), self.shown))
+
+    @property
+    def shown(self) -> str:
+        """How a source is called in files that may be given away: its key, or a keyed hash of its path."""
+        return self.key or f"source_{pseudonym('path', str(self.path.absolute()), load_key())}"
 
 
 def _find(sources: Sequence[Path]) -> Iterator[_Source]:
@@ -153,7 +181,7 @@ def _find(sources: Sequence[Path]) -> Iterator[_Source]:
 def _one(predictor: Predictor, study: Study, key: str, digest: str, out: Path) -> dict[str, Any]:
     """Predict one study, write its page, give its row."""
     prediction = predictor(study)
-    page = key.replace("/", "_") + ".html"
+    page = key.replace("/", "__") + ".html"
     text = study_report(study, prediction, name=key, card=predictor.card)
     write_whole(out / page, text.encode("utf-8"))
     return _row(prediction, key, digest, page)
@@ -202,7 +230,7 @@ def _earlier(out: Path, predictor: Predictor) -> list[dict[str, Any]]:
     return [row for row in rows if (out / str(row["page"])).exists()]
 
 
-def _write(out: Path, rows: list[dict[str, Any]], failed: list[tuple[str, str]], predictor: Predictor) -> None:
+def _write(out: Path, rows: list[dict[str, Any]], failed: list[Failure], predictor: Predictor) -> None:
     """Both tables, whole or not at all."""
     table = io.StringIO()
     writer = csv.DictWriter(table, FIELDS, lineterminator="\n")
@@ -217,6 +245,6 @@ def _write(out: Path, rows: list[dict[str, Any]], failed: list[tuple[str, str]],
         "transform": predictor.transform.to_dict(),
         "trained": predictor.card.provenance,
         "studies": rows,
-        "failed": [{"study": key, "reason": why} for key, why in failed],
+        "failed": [{"study": one.study, "reason": one.told} for one in failed],
     }
     write_whole(out / "predictions.json", (json.dumps(fields, indent=1) + "\n").encode("utf-8"))

@@ -233,7 +233,7 @@ def test_provenance_and_card_are_told_in_full(page, prediction, predictor):
         prediction.provenance["study_sha256"],
         "2024-05-06 07:08 UTC",
         "shad-mvit-tiny:phantom",
-        "16 frames, short side 128 px, centre 80 × 80 px",
+        "16 frames, short side 128 px, centre 64 × 64 px",
         "±7.5 points hold 90%, from 40 held-out studies",
         "LVEF, test mae 3.25",
         "Training, recipe fine",

@@ -77,10 +77,10 @@ def test_mvit_b_has_36_3_million_parameters_without_classifier():
 def test_tiny_takes_at_most_one_gflop_a_clip():
     encoder = MViT(MViTConfig(**MODELS["shad-mvit-tiny"].architecture["video"])).eval()
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # the fused kernel is not counted
-        encoder(torch.rand(1, 1, 16, 80, 80))
-    with FlopCounterMode(display=False) as patches:
-        encoder.patch(torch.rand(1, 1, 16, 80, 80))
-    assert 2 * patches.get_total_flops() < counter.get_total_flops() <= 1e9
+        encoder(torch.rand(1, 1, 16, 64, 64))
+    with FlopCounterMode(display=False) as stem:
+        encoder.stem(torch.rand(1, 1, 16, 64, 64))
+    assert 1.5 * stem.get_total_flops() < counter.get_total_flops() <= 1e9
 
 
 def test_last_block_asks_for_the_cls_token_only_and_gives_the_same_vector():
@@ -133,3 +133,36 @@ def test_every_parameter_learns():
     without = [name for name, p in encoder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # softmax does not see what is added to every key alike
     assert [name for name in without if ".attn.k.bias" not in name and "pool_k.norm.bias" not in name] == []
+
+
+def test_the_motion_channel_sees_change_and_not_the_level():
+    encoder = MViT(
+        MViTConfig(frames=4, crop=32, channels=1, width=8, head_width=8, stage_starts=(), kv_stride=(1,), motion=True)
+    )
+    still = torch.rand(1, 1, 1, 32, 32).expand(-1, -1, 4, -1, -1)
+    moving = torch.rand(1, 1, 4, 32, 32) * 0.1
+    image, motion = encoder.stem(still).split(1, dim=1)
+    assert motion.abs().max() < 1e-5
+    assert torch.allclose(image, 4 * (still - 0.25))
+    lifted = encoder.stem(moving + 0.5)[:, 1]
+    assert torch.allclose(lifted, encoder.stem(moving)[:, 1], atol=1e-5)
+
+
+def test_a_stem_halves_time_and_space_and_the_grid_knows():
+    config = MViTConfig(
+        frames=10,
+        crop=36,
+        channels=1,
+        stem=(8, 16),
+        patch_kernel=(1, 3, 3),
+        patch_stride=(1, 2, 2),
+        width=8,
+        head_width=8,
+        stage_starts=(),
+        kv_stride=(1,),
+        output="mean",
+    )
+    encoder = MViT(config)
+    assert encoder.stem(torch.rand(1, 1, 10, 36, 36)).shape == (1, 16, 3, 9, 9)
+    assert config.grid == (3, 5, 5)
+    assert encoder(torch.rand(2, 1, 10, 36, 36)).shape == (2, 8)

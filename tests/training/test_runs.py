@@ -7,7 +7,9 @@ from safetensors.torch import load_file
 from cardiolens.errors import TrainingError
 from cardiolens.hub import load_model
 from cardiolens.training import contrastive, supervised
+from cardiolens.training.data import ClipSource
 from cardiolens.training.recipe import FinetuneRecipe, PretrainRecipe
+from cardiolens.transforms import ClipTransform
 
 PRETRAIN = {
     "name": "small",
@@ -15,6 +17,7 @@ PRETRAIN = {
     "text": {"vocabulary": 200, "freeze_layers": 0, "max_tokens": 48},
     "optimiser": {"lr": 1e-3, "batch": 4, "epochs": 3, "schedule": "cosine", "clip_norm": 1.0},
     "augment": {"severity": 2.0, "width": 2},
+    "objective": {"centre": True},
     "checkpoint_every": 2,
     "accelerator": "cpu",
 }
@@ -152,3 +155,32 @@ def test_finetuning_learns_a_signal_that_is_there(small_store, tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     spread = 15.0  # mean absolute deviation of labels that are even between 15 and 75
     assert metrics["test_mae"] < 0.7 * spread
+
+
+def test_the_centre_is_the_batch_mean_in_training_and_folds_into_the_layer():
+    torch.manual_seed(0)
+    layer, centre = torch.nn.Linear(6, 4), contrastive.Centre(4, active=True, momentum=1.0)
+    inputs = torch.randn(32, 6)
+    centred = centre(layer(inputs))
+    assert centred.mean(0).abs().max() < 1e-6
+    centre.eval()
+    before = layer.bias.clone()
+    with centre.folded(layer):
+        assert torch.allclose(layer(inputs), centred, atol=1e-6)
+    assert torch.equal(layer.bias, before)
+    assert torch.equal(contrastive.Centre(4, active=False)(inputs), inputs)
+
+
+def test_prepared_clips_are_read_from_disk_and_made_anew_when_the_study_changes(small_store, tmp_path, monkeypatch):
+    transform = ClipTransform(frames=4, short_side=40, crop=32)
+    key = small_store.keys()[0]
+    first = ClipSource(small_store, transform, cache=True, folder=tmp_path).clip(key, "4CH", 0)
+    monkeypatch.setattr(type(small_store), "frames", lambda *_: pytest.fail("the prepared clip was not used"))
+    assert torch.equal(ClipSource(small_store, transform, cache=True, folder=tmp_path).clip(key, "4CH", 0), first)
+    monkeypatch.undo()
+    monkeypatch.setattr(type(small_store), "hash_of", lambda *_: "another content")
+    prepared = []
+    frames = type(small_store).frames
+    monkeypatch.setattr(type(small_store), "frames", lambda *a: prepared.append(a) or frames(*a))
+    ClipSource(small_store, transform, cache=True, folder=tmp_path).clip(key, "4CH", 0)
+    assert prepared

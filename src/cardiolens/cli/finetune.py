@@ -11,9 +11,9 @@ def finetune(
     store: Annotated[Path | None, typer.Option(help="Store of studies with labels.csv; overrides the recipe.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/<name of the recipe>.")] = None,
     weights: Annotated[str | None, typer.Option(help="Model folder to start from; overrides the recipe.")] = None,
-    features: Annotated[
+    cache: Annotated[
         Path | None,
-        typer.Option(help="Where a frozen encoder's features are kept, to share them between runs."),
+        typer.Option(help="Where prepared clips and a frozen encoder's features are kept, to share them between runs."),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -33,6 +33,6 @@ def finetune(
 
     overrides = list(set_ or ()) + ([f"weights={weights}"] if weights else [])
     settings = load_recipe(recipe, FinetuneRecipe, overrides)
-    final = run(settings, open_store(settings, store), out or Path("runs") / settings.name, features)
+    final = run(settings, open_store(settings, store), out or Path("runs") / settings.name, cache)
     typer.echo(f"model: {final}")
     typer.echo(f"predictions and metrics: {final.parent}")

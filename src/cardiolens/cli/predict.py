@@ -35,8 +35,8 @@ def predict(
     with _Progress() as progress:
         result = run(study, network, out, device=device, progress=progress)
     _show(result, out)
-    for name, why in result.failed:
-        typer.echo(f"not read: {name}: {why}", err=True)
+    for one in result.failed:
+        typer.echo(f"not read: {one.where}: {one.why}", err=True)
     if result.failed:
         raise typer.Exit(1)
 

@@ -26,7 +26,7 @@ class DualEncoder(nn.Module):
     """A clip or a report in, a unit vector out.
 
     >>> model = cardiolens.load_model("shad-mvit-tiny:phantom")                 # doctest: +SKIP
-    >>> model.embed(torch.rand(4, 1, 16, 80, 80)).shape                         # doctest: +SKIP
+    >>> model.embed(torch.rand(4, 1, 16, 64, 64)).shape                         # doctest: +SKIP
     torch.Size([4, 512])
 
     Attributes:

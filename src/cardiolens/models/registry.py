@@ -86,7 +86,7 @@ MODELS: Mapping[str, ModelEntry] = {
         ModelEntry(
             "shad-mvit-tiny",
             "dual",
-            "the same design for a laptop: grey 16 x 64 x 64 clips, convolutional stem, four blocks, two-layer text tower",
+            "for a laptop: grey 16 x 64 x 64 clips, convolutional stem, four MViT blocks, two-layer text tower",
             {"video": _TINY, "embed_dim": 512, "text": _TINY_TEXT},
             {"frames": 16, "short_side": 128, "crop": 64, "channels": 1},
         ),

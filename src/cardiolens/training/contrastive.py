@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 class Centre(nn.Module):
     """Subtracts the batch mean in training and its running mean otherwise.
 
-    Two towers from random weights say nearly the same of every input, and little then pulls them apart; without the mean
-    they cannot.  `folded` moves the running mean into the bias of the layer before, so a saved model needs no more.
+    Two towers from random weights say nearly the same of every input, and little then pulls them apart; without the
+    mean they cannot.  `folded` moves the running mean into the bias of the layer before; a saved model needs no more.
     """
 
     mean: Tensor
@@ -90,8 +90,9 @@ class ContrastiveModule(TrainingModule):
     def validation_step(self, batch: ContrastBatch, batch_idx: int) -> None:
         self.log("val", self._contrast(batch, batch.clips), batch_size=len(batch.tokens))
 
-    def save(self, folder: Path) -> None:
-        """Write the model with both means folded in."""
+    def save(self, folder: Path, epoch: int) -> None:
+        """Write the model as after so many epochs, both means folded in."""
+        self.model.card.provenance["epoch"] = epoch
         text_proj = self.model.text_proj
         assert text_proj is not None  # noqa: S101 - built by `pretrain`
         with self.centre_video.folded(self.model.video_proj), self.centre_text.folded(text_proj):
@@ -118,7 +119,7 @@ class KeepModel(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every == 0 and isinstance(pl_module, ContrastiveModule):
-            pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}")
+            pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}", epoch)
 
 
 def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
@@ -157,13 +158,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         for keys in (train_keys, val_keys)
     ]
     module = ContrastiveModule(model, recipe)
-    callbacks: list[Callback] = [KeepModel(folder, recipe.checkpoint_every), KeepState(folder)]
-    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))])
-    resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    model.card.notes = []
+    model.card.notes = []  # said of the weights it starts from
     model.card.provenance = {
         "version": __version__,
         "recipe": recipe.name,
@@ -171,9 +166,17 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         "data_hash": store.hash(),
         "split_hash": split.hash,
         "epochs": recipe.optimiser.epochs,
-        **{f"last_{name}": round(float(value), 4) for name, value in trainer.callback_metrics.items()},
     }
-    module.save(folder.final)
+    callbacks: list[Callback] = [KeepModel(folder, recipe.checkpoint_every), KeepState(folder)]
+    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))])
+    resume = folder.resume if folder.resume.exists() else None
+    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    model.card.provenance |= {
+        f"last_{name}": round(float(value), 4) for name, value in trainer.callback_metrics.items()
+    }
+    module.save(folder.final, recipe.optimiser.epochs)
     return folder.final
 
 

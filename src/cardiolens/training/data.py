@@ -6,12 +6,17 @@ sees what an unbroken one would have seen.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -50,12 +55,17 @@ class EpochSampler(Sampler[Draw]):
 
 
 class ClipSource:
-    """Clips of a store's studies; keeps them in memory as float16 when told to."""
+    """Clips of a store's studies; prepared ones are kept as float16 in memory and, given a folder, on disk.
 
-    def __init__(self, store: StudyStore, transform: ClipTransform, *, cache: bool) -> None:
+    A file on disk lies under the hash of the transform and carries the content hash of its study.
+    """
+
+    def __init__(self, store: StudyStore, transform: ClipTransform, *, cache: bool, folder: Path | None = None) -> None:
         self.store, self.transform = store, transform
         self._kept: dict[tuple[str, View, int], Tensor] | None = {} if cache else None
         self._shapes: dict[str, Mapping[View, tuple[int, ...]]] = {}
+        digest = hashlib.sha256(str(transform).encode()).hexdigest()[:16]
+        self._folder = None if folder is None or not cache else folder / f"clips_{digest}"
 
     def shapes(self, key: str) -> Mapping[View, tuple[int, ...]]:
         """View to (slice, time, row, col)."""
@@ -69,8 +79,28 @@ class ClipSource:
         if self._kept is None:
             return self.transform(self.store.frames(key, view, plane))
         if where not in self._kept:
-            self._kept[where] = self.transform(self.store.frames(key, view, plane)).half()
+            if self._folder is None:
+                self._kept[where] = self.transform(self.store.frames(key, view, plane)).half()
+            else:
+                self._kept |= {(key, *place): clip for place, clip in self._from_disk(key, self._folder).items()}
         return self._kept[where].float()
+
+    def _from_disk(self, key: str, folder: Path) -> dict[tuple[View, int], Tensor]:
+        """All usable planes of a study, prepared now if no current file is there."""
+        path = folder / (key.replace("/", "__") + ".safetensors")
+        content = self.store.hash_of(key)
+        if path.exists():
+            with safe_open(path, framework="pt") as file:
+                if file.metadata()["content"] == content:
+                    names = [name.split(":") for name in file.keys()]  # noqa: SIM118 - no dict
+                    return {(View(v), int(p)): file.get_tensor(f"{v}:{p}") for v, p in names}
+        folder.mkdir(parents=True, exist_ok=True)
+        planes = self.planes(key, "all", np.random.default_rng(0))
+        clips = {(v, p): self.transform(self.store.frames(key, v, p)).half() for v, p in planes}
+        part = path.with_suffix(f".{os.getpid()}.part")
+        save_file({f"{v}:{p}": clip for (v, p), clip in clips.items()}, part, {"content": content})
+        part.replace(path)
+        return clips
 
     def planes(self, key: str, sampling: PlaneSampling, generator: np.random.Generator) -> list[tuple[View, int]]:
         """The planes of all views of a study that a draw uses."""

@@ -130,6 +130,7 @@ class FinetuneRecipe(_Run):
     huber_delta: float = Field(5.0, gt=0)  # in the label's unit; not given by the paper, ours
     select: Literal["best", "last"] = "best"  # epoch kept, by validation error
     coverage: float = Field(0.9, gt=0, lt=1)  # of the prediction interval, from the part `calibration` of the split
+    domain: bool = True  # fit the out-of-domain reference, where there is such a part
 
 
 Recipe = TypeVar("Recipe", PretrainRecipe, FinetuneRecipe)

@@ -102,14 +102,15 @@ class KeepBest(Callback):
         self.score.write_text(json.dumps({"val": error, "epoch": trainer.current_epoch}))
 
 
-def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, feature_cache: Path | None = None) -> Path:
+def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder: Path | None = None) -> Path:
     """Run, or go on with, a fine-tuning; leaves `final/`, `predictions_<part>.csv` and `metrics.json` in `out`.
 
     Args:
         recipe: what to do.
         store: studies with the recipe's label in `labels.csv`.
         out: run folder.
-        feature_cache: where a frozen encoder's features are kept; default inside the run folder.
+        cache_folder: where prepared clips and a frozen encoder's features are kept; by default features in the run
+            folder, clips in memory.
 
     Returns:
         the folder of the final model.
@@ -123,9 +124,9 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, feature_cache
     targets = _targets(store, recipe, split)
     model = load_model(recipe.model, weights=recipe.weights)
     model.heads[recipe.task] = GatedAttentionMIL(MILConfig(kind="regression", embed_dim=model.embed_dim))
-    source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache)
+    source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache, folder=cache_folder)
     frozen = recipe.mode != "transfer" and recipe.augment.severity == 0
-    cache = FeatureCache(feature_cache or out / "features", model, source) if frozen else None
+    cache = FeatureCache((cache_folder or out) / "features", model, source) if frozen else None
     module = BagRegressor(model, recipe, from_features=frozen)
     train_keys = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
     loaders = [
@@ -218,8 +219,8 @@ def _finish(
         if part == "calibration":
             quantile = split_conformal(residuals.tolist(), recipe.coverage)
             task["conformal"] = {"coverage": recipe.coverage, "quantile": round(quantile, 4), "n": len(truth)}
-    if "calibration" in split.parts:
-        _fit_domain(folder, model, source, split)
+    if "calibration" in split.parts and recipe.domain:
+        _fit_domain(cache or FeatureCache(folder.path / "features", model, source), model, split)
     task["metrics"] = metrics
     model.card.tasks[recipe.task] = task
     model.card.provenance = {
@@ -235,9 +236,8 @@ def _finish(
     save_model(model, folder.final)
 
 
-def _fit_domain(folder: RunFolder, model: DualEncoder, source: ClipSource, split: Split) -> None:
+def _fit_domain(cache: FeatureCache, model: DualEncoder, split: Split) -> None:
     """What studies of this kind look like, from the training studies; its limit from the calibration studies."""
-    cache = FeatureCache(folder.path / "features", model, source)
     fitted = [_domain_rows(model, *pair) for pair in cache.compute(split["train"], "domain").values()]
     held_out = [
         (_domain_rows(model, *pair), [view for view, _ in pair[0]])
