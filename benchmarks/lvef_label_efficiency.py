@@ -2,7 +2,7 @@
 
     cardiolens phantom --out cohorts/tiny --n 480 --seed 1 --format store --matrix 128 --matrix 192 --matrix 256
     cardiolens pretrain recipes/shad_tiny_pretrain.yaml --store cohorts/tiny
-    python benchmarks/lvef_label_efficiency.py --store cohorts/tiny --weights runs/shad_tiny_pretrain/final
+    python benchmarks/lvef_label_efficiency.py --store cohorts/tiny --weights runs/shad_tiny_pretrain/checkpoints/epoch_0150
 
 Every finished run appends a row to docs/results/lvef_tiny.csv; started again, the script goes on from the first missing
 row.  `--table` only rewrites docs/results/lvef_tiny.md from the rows.
@@ -53,7 +53,7 @@ def command(arm: str, fraction: float, seed: int, args: argparse.Namespace) -> l
     if "mode=transfer" in settings:
         settings.append(f"optimiser.epochs={EPOCHS_END_TO_END[fraction]}")
     call = [str(Path(sys.executable).parent / "cardiolens"), "finetune", str(RECIPE), "--store", str(args.store)]
-    call += ["--out", str(run_folder(arm, fraction, seed, args)), "--cache", str(args.runs / "cache")]
+    call += ["--out", str(run_folder(arm, fraction, seed, args)), "--cache", str(args.cache)]
     call += [part for setting in settings for part in ("--set", setting)]
     return call + (["--weights", str(args.weights)] if pretrained else [])
 
@@ -110,7 +110,8 @@ def write_table() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, default=Path("cohorts/tiny"))
-    parser.add_argument("--weights", type=Path, default=Path("runs/shad_tiny_pretrain/final"))
+    parser.add_argument("--weights", type=Path, default=Path("runs/shad_tiny_pretrain/checkpoints/epoch_0150"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
     parser.add_argument("--runs", type=Path, default=Path("runs/lvef_tiny"))
     parser.add_argument("--table", action="store_true", help="only rewrite the table")
     args = parser.parse_args()

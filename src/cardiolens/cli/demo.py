@@ -28,7 +28,7 @@ def demo(
     start = time.perf_counter()
     _clear(out)
     patient = out / "patient"
-    _run("render a patient", "phantom", "--out", patient, "--n", "1", "--seed", seed, "--no-masks")
+    _run("render a patient", "phantom", "--out", patient, "--n", "1", "--seed", seed, "--style", "ge", "--no-masks")
     folder = next(path.parent for path in patient.glob("*/truth.json"))
     _run("list its series", "views", folder / "dicom")
     reports = patient / "reports.csv"

@@ -93,6 +93,8 @@ def _show(result: Any, out: Path) -> None:
     from rich.text import Text
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 120))
     records = sorted(result.records, key=lambda record: (record.status == "ingested", record.key or record.source))
     table = Table(title=f"{len(records)} studies found", title_justify="left", box=SIMPLE, pad_edge=False)
     for column in ("study", "planes x phases", "files", "damaged", "copies", "report", "outcome"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.progress import track
 from safetensors import safe_open
@@ -17,8 +18,6 @@ from cardiolens.models.domain import STATISTICS, image_statistics
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.study import View
 from cardiolens.training.data import ClipSource
-
-logger = logging.getLogger(__name__)
 
 Where = tuple[View, int]
 StudyFeatures = Mapping[Where, Tensor]
@@ -33,21 +32,21 @@ def state_hash(module: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-class FeatureCache:
-    """One file a study: encoder features (clip, width) and image statistics (clip, k) of all usable planes.
+class ClipTable:
+    """A vector for every usable plane of every study, one file a study, made once.
 
-    Files lie under the hash of the encoder and carry the content hash of the study; either changing makes them anew.
+    Files lie under the hash of what measures and carry the content hash of their study; a change makes them anew.
     """
 
-    def __init__(self, folder: Path, model: DualEncoder, source: ClipSource, *, batch: int = 16) -> None:
-        self.model, self.source, self.batch = model, source, batch
-        what = state_hash(model.video_encoder) + str(source.transform) + str(STATISTICS)
-        digest = hashlib.sha256(what.encode())
-        self.folder = folder / digest.hexdigest()[:16]
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self, folder: Path, source: ClipSource, what: str, measure: Callable[[Tensor], Tensor], *, batch: int = 16
+    ) -> None:
+        self.source, self.measure, self.batch = source, measure, batch
+        self.folder = folder / hashlib.sha256((what + str(source.transform)).encode()).hexdigest()[:16]
 
-    def compute(self, keys: Sequence[str], title: str = "features") -> dict[str, tuple[StudyFeatures, StudyFeatures]]:
-        """Key to (features, image statistics) by (view, plane); resumes where it was stopped."""
+    def compute(self, keys: Sequence[str], title: str) -> dict[str, StudyFeatures]:
+        """Key to (view, plane) to a vector; resumes where it was stopped."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         missing = [key for key in keys if not self._path(key).exists() or not self._is_current(key)]
         for key in track(missing, description=title, disable=len(missing) < 3):
             self._write(key)
@@ -61,30 +60,40 @@ class FeatureCache:
             return bool((file.metadata() or {}).get("content") == self.source.store.hash_of(key))
 
     def _write(self, key: str) -> None:
-        import numpy as np
-
         where = self.source.planes(key, "all", np.random.default_rng(0))
-        device = next(self.model.video_encoder.parameters()).device
-        was_training = self.model.training
-        self.model.eval()
-        features, looks = [], []
+        parts = []
         with torch.inference_mode():
             for start in range(0, len(where), self.batch):
                 clips = torch.stack([self.source.clip(key, *w) for w in where[start : start + self.batch]])
-                features.append(self.model.features(clips.to(device)).float().cpu())
-                looks.append(image_statistics(clips))
-        self.model.train(was_training)
-        part = self._path(key).with_suffix(".part")
+                parts.append(self.measure(clips).float().cpu())
+        part = self._path(key).with_suffix(f".{os.getpid()}.part")
         metadata = {
             "content": self.source.store.hash_of(key),
             "planes": " ".join(f"{view}:{plane}" for view, plane in where),
         }
-        save_file({"features": torch.cat(features), "look": torch.cat(looks)}, part, metadata)
+        save_file({"rows": torch.cat(parts)}, part, metadata)
         part.replace(self._path(key))
 
-    def _read(self, key: str) -> tuple[StudyFeatures, StudyFeatures]:
+    def _read(self, key: str) -> StudyFeatures:
         with safe_open(self._path(key), framework="pt") as file:
             names = [name.split(":") for name in file.metadata()["planes"].split()]
-            features, look = file.get_tensor("features"), file.get_tensor("look")
-        where = [(View(view), int(plane)) for view, plane in names]
-        return dict(zip(where, features, strict=True)), dict(zip(where, look, strict=True))
+            rows = file.get_tensor("rows")
+        return dict(zip([(View(view), int(plane)) for view, plane in names], rows, strict=True))
+
+
+def encoder_table(folder: Path, model: DualEncoder, source: ClipSource) -> ClipTable:
+    """Features (clip, width) of the model's encoder as it is now, in evaluation mode."""
+
+    def measure(clips: Tensor) -> Tensor:
+        was_training = model.video_encoder.training
+        model.video_encoder.eval()
+        features = model.features(clips.to(model.video_proj.weight.device))
+        model.video_encoder.train(was_training)
+        return features
+
+    return ClipTable(folder / "features", source, state_hash(model.video_encoder), measure)
+
+
+def look_table(folder: Path, source: ClipSource) -> ClipTable:
+    """Image statistics (clip, k) that the out-of-domain reference compares."""
+    return ClipTable(folder / "look", source, str(STATISTICS), image_statistics)

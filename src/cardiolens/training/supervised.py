@@ -26,8 +26,9 @@ from cardiolens.models.mil import GatedAttentionMIL, MILConfig
 from cardiolens.objectives import huber
 from cardiolens.stats import split_conformal
 from cardiolens.store import StudyStore
+from cardiolens.study import View
 from cardiolens.training.data import BagBatch, ClipSource, StudyBags, bag_loader, pad_bags
-from cardiolens.training.features import FeatureCache, StudyFeatures
+from cardiolens.training.features import ClipTable, StudyFeatures, encoder_table, look_table
 from cardiolens.training.recipe import FinetuneRecipe
 from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
 from cardiolens.transforms import ClipTransform, augmix
@@ -126,7 +127,7 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder:
     model.heads[recipe.task] = GatedAttentionMIL(MILConfig(kind="regression", embed_dim=model.embed_dim))
     source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache, folder=cache_folder)
     frozen = recipe.mode != "transfer" and recipe.augment.severity == 0
-    cache = FeatureCache((cache_folder or out) / "features", model, source) if frozen else None
+    cache = encoder_table(cache_folder or out, model, source) if frozen else None
     module = BagRegressor(model, recipe, from_features=frozen)
     train_keys = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
     loaders = [
@@ -168,7 +169,7 @@ def _targets(store: StudyStore, recipe: FinetuneRecipe, split: Split) -> dict[st
 def _bags(
     module: BagRegressor,
     source: ClipSource,
-    cache: FeatureCache | None,
+    cache: ClipTable | None,
     keys: Sequence[str],
     targets: Mapping[str, float],
     *,
@@ -176,7 +177,7 @@ def _bags(
 ) -> StudyBags:
     features: dict[str, StudyFeatures] | None = None
     if cache is not None:
-        features = {key: both[0] for key, both in cache.compute(keys).items()}
+        features = cache.compute(keys, "features")
     sampling = module.settings.plane_sampling if train else "all"
     return StudyBags(source, keys, targets, seed=module.settings.seed, plane_sampling=sampling, features=features)
 
@@ -185,7 +186,7 @@ def _bags(
 def _predict(
     module: BagRegressor,
     source: ClipSource,
-    cache: FeatureCache | None,
+    cache: ClipTable | None,
     keys: Sequence[str],
     targets: Mapping[str, float],
 ) -> list[float]:
@@ -202,7 +203,7 @@ def _finish(
     folder: RunFolder,
     module: BagRegressor,
     source: ClipSource,
-    cache: FeatureCache | None,
+    cache: ClipTable | None,
     split: Split,
     targets: Mapping[str, float],
 ) -> None:
@@ -220,7 +221,7 @@ def _finish(
             quantile = split_conformal(residuals.tolist(), recipe.coverage)
             task["conformal"] = {"coverage": recipe.coverage, "quantile": round(quantile, 4), "n": len(truth)}
     if "calibration" in split.parts and recipe.domain:
-        _fit_domain(cache or FeatureCache(folder.path / "features", model, source), model, split)
+        _fit_domain(folder, model, source, cache or encoder_table(folder.path, model, source), split)
     task["metrics"] = metrics
     model.card.tasks[recipe.task] = task
     model.card.provenance = {
@@ -236,21 +237,27 @@ def _finish(
     save_model(model, folder.final)
 
 
-def _fit_domain(cache: FeatureCache, model: DualEncoder, split: Split) -> None:
+def _fit_domain(folder: RunFolder, model: DualEncoder, source: ClipSource, features: ClipTable, split: Split) -> None:
     """What studies of this kind look like, from the training studies; its limit from the calibration studies."""
-    fitted = [_domain_rows(model, *pair) for pair in cache.compute(split["train"], "domain").values()]
-    held_out = [
-        (_domain_rows(model, *pair), [view for view, _ in pair[0]])
-        for pair in cache.compute(split["calibration"], "domain").values()
-    ]
-    fit_domain_rows(model, fitted, held_out)
+    looks = look_table(folder.path, source)
+
+    @torch.inference_mode()
+    def rows(part: str) -> list[tuple[Tensor, list[View]]]:
+        found, seen = features.compute(split[part], "features"), looks.compute(split[part], "image statistics")
+        device = model.video_proj.weight.device
+        return [
+            (
+                torch.cat([model.project(_stack(found[key]).to(device)).cpu(), _stack(seen[key])], 1),
+                [view for view, _ in found[key]],
+            )
+            for key in split[part]
+        ]
+
+    fit_domain_rows(model, [pair[0] for pair in rows("train")], rows("calibration"))
 
 
-@torch.inference_mode()
-def _domain_rows(model: DualEncoder, features: StudyFeatures, look: StudyFeatures) -> Tensor:
-    device = next(model.video_proj.parameters()).device
-    embedded = model.project(torch.stack(list(features.values())).to(device)).cpu()
-    return torch.cat([embedded, torch.stack(list(look.values()))], 1)
+def _stack(rows: StudyFeatures) -> Tensor:
+    return torch.stack(list(rows.values()))
 
 
 def _write_predictions(path: Path, keys: Sequence[str], truth: Sequence[float], predicted: Sequence[float]) -> None:
