@@ -266,11 +266,11 @@ def test_a_domain_reference_travels_with_the_weights(tmp_path):
     from cardiolens.models.domain import DomainReference
 
     model = load_model("shad-mvit-tiny")
-    model.domain = DomainReference(40)
+    model.domain = DomainReference(200)
     model.domain.low.uniform_()
     save_model(model, tmp_path / "m")
     loaded = load_model(tmp_path / "m")
-    assert loaded.card.domain == {"dim": 40}
+    assert loaded.card.domain == {"dim": 200}
     assert torch.equal(loaded.domain.low, model.domain.low)
 
 

@@ -39,7 +39,7 @@ def test_three_channels_are_taken_as_grey_by_a_grey_model(tiny):
     "shape", [(16, 64, 64), (1, 2, 16, 64, 64), (1, 1, 15, 64, 64), (1, 1, 16, 224, 224), (1, 1, 16, 64, 63)]
 )
 def test_clips_of_another_shape_are_refused_with_the_right_one(tiny, shape):
-    with pytest.raises(ValueError, match=r"16 frames, 80 rows, 80 columns") as caught:
+    with pytest.raises(ValueError, match=r"16 frames, 64 rows, 64 columns") as caught:
         tiny.embed(torch.zeros(shape))
     assert isinstance(caught.value, CardiolensError)
 
