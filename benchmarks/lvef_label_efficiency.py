@@ -2,7 +2,7 @@
 
     cardiolens phantom --out cohorts/tiny --n 480 --seed 1 --format store --matrix 128 --matrix 192 --matrix 256
     cardiolens pretrain recipes/shad_tiny_pretrain.yaml --store cohorts/tiny
-    python benchmarks/lvef_label_efficiency.py --store cohorts/tiny --weights runs/shad_tiny_pretrain/checkpoints/epoch_0150
+    python benchmarks/lvef_label_efficiency.py --store cohorts/tiny
 
 Every finished run appends a row to docs/results/lvef_tiny.csv; started again, the script goes on from the first missing
 row.  `--table` only rewrites docs/results/lvef_tiny.md from the rows.
