@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/lvef_tiny"))
     parser.add_argument("--table", action="store_true", help="only rewrite the table")
     args = parser.parse_args()
-    plan = [(arm, fraction, seed) for arm in ARMS for fraction in FRACTIONS for seed in SEEDS]
+    plan = [(arm, fraction, seed) for arm in ARMS for seed in SEEDS for fraction in FRACTIONS]
     for arm, fraction, seed in [] if args.table else plan:
         done = {(r["arm"], float(r["fraction"]), int(r["seed"])) for r in finished()}
         if (arm, fraction, seed) in done:
