@@ -22,7 +22,8 @@ def predict(
     """Measure LVEF of every study given, with its interval, an out-of-domain check and one HTML page a study.
 
     OUT/predictions.csv and OUT/predictions.json hold the table; pages carry the pseudonym in their name. A study that
-    cannot be read is listed, the others go on, and the exit code is 1. Run it again to go on after a stop: what is done is kept.
+    cannot be read is listed, the others go on, and the exit code is 1. Run it again to go on after a stop: what is done
+    is kept.
 
     Research use only; not a medical device.
 
