@@ -31,8 +31,9 @@ lint: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# One thread a worker: two workers share two cores.
 test: lint
-	@$(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 format: install
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
