@@ -52,7 +52,7 @@ def test_a_failure_is_named_and_the_exit_code_is_1(store, predictor_folder, tmp_
 def test_what_cannot_be_done_is_one_message_and_exit_code_1(store, predictor_folder, tmp_path, capsys):
     cases = [
         ([tmp_path / "nowhere", "--model", predictor_folder], "nothing of that name"),
-        ([store, "--model", "shad-mvit-tiny"], "random weights"),
+        ([store, "--model", "shad-mvit-b16"], "random weights"),
         ([store, "--model", "no-such-model"], "no-such-model"),
     ]
     for arguments, words in cases:
@@ -61,3 +61,11 @@ def test_what_cannot_be_done_is_one_message_and_exit_code_1(store, predictor_fol
         assert words in captured.err
         assert "Traceback" not in captured.err
         assert not (tmp_path / "out").exists()
+
+
+def test_a_plain_name_stands_for_its_only_weights():
+    from cardiolens.cli.predict import _with_tag
+
+    assert _with_tag("shad-mvit-tiny") == "shad-mvit-tiny:phantom"
+    assert _with_tag("shad-mvit-b16") == "shad-mvit-b16"
+    assert _with_tag("some/folder") == "some/folder"

@@ -64,6 +64,11 @@ def test_a_bad_recipe_says_what_is_wrong_where(tmp_path, text, message):
     assert "recipe.yaml" in str(caught.value)
 
 
+def test_a_recipe_that_is_not_there_is_one_clear_message(tmp_path):
+    with pytest.raises(RecipeError, match=r"nothing\.yaml: cannot be read"):
+        load_recipe(tmp_path / "nothing.yaml", FinetuneRecipe)
+
+
 def test_an_override_without_value_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="key=value"):
         load_recipe(write(tmp_path, MINIMAL), FinetuneRecipe, ["mode"])

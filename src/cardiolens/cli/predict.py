@@ -32,7 +32,7 @@ def predict(
     from cardiolens.hub import load_model
     from cardiolens.prediction import predict as run
 
-    network = load_model(model)
+    network = load_model(_with_tag(model))
     with _Progress() as progress:
         result = run(study, network, out, device=device, progress=progress)
     _show(result, out)
@@ -40,6 +40,15 @@ def predict(
         typer.echo(f"not read: {one.where}: {one.why}", err=True)
     if result.failed:
         raise typer.Exit(1)
+
+
+def _with_tag(model: str) -> str:
+    """A plain name stands for its only weights on this machine."""
+    from cardiolens.models.locate import local_tags
+    from cardiolens.models.registry import MODELS
+
+    tags = list(local_tags(model)) if model in MODELS else []
+    return f"{model}:{tags[0]}" if len(tags) == 1 else model
 
 
 class _Progress:

@@ -143,8 +143,10 @@ def load_recipe(path: Path, kind: type[Recipe], overrides: Sequence[str] = ()) -
         RecipeError: not YAML, an unknown key (with the nearest known one), a value out of range.
     """
     try:
-        fields = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}); recipes/ holds examples") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not YAML: {error}") from error
     if not isinstance(fields, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of settings, see recipes/ for examples")
