@@ -41,10 +41,10 @@ def fused(encoder: MViT, clips: Tensor) -> Tensor:
 def written_out(encoder: MViT, clips: Tensor) -> Tensor:
     """As `MViT.forward`, each block with its attention matrix."""
     x, grid = encoder._tokens(clips), encoder.config.grid
-    last = encoder.config.depth - 1
+    only_cls = encoder.config.depth - 1 if encoder.config.output == "cls" else None
     for index, block in encoder._blocks():
-        x, grid = block(x, grid, queries=1 if index == last else None, maps=[])
-    return encoder.norm(x[:, 0])
+        x, grid = block(x, grid, queries=1 if index == only_cls else None, maps=[])
+    return _output(encoder, x)
 
 
 def straightforward(encoder: MViT, clips: Tensor) -> Tensor:
@@ -56,7 +56,12 @@ def straightforward(encoder: MViT, clips: Tensor) -> Tensor:
         y = block.norm2(x)
         x = (x if block.widen is None else block.widen(y)) + block.mlp(y)
         grid = out_grid
-    return encoder.norm(x)[:, 0]
+    return _output(encoder, x)
+
+
+def _output(encoder: MViT, x: Tensor) -> Tensor:
+    x = encoder.norm(x)
+    return x[:, 0] if encoder.config.output == "cls" else x[:, 1:].mean(1)
 
 
 def _attend(attn: PoolingAttention, x: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
