@@ -52,6 +52,7 @@ def test_overrides_reach_nested_settings_and_change_the_hash(tmp_path):
         (MINIMAL.replace("batch", "bacth"), "unknown key 'optimiser.bacth'; did you mean 'batch'"),
         (MINIMAL.replace("1e-4", "-1"), "optimiser.lr: .*greater than 0"),
         (MINIMAL + "mode: magic\n", "mode: .*finetune"),
+        (MINIMAL + "devices: 4\n", "devices: .*one device"),
         ("- a\n- b\n", "mapping"),
         ("a: [1\n", "not YAML"),
         (MINIMAL.replace("kind: finetune", "kind: pretrain"), "kind"),

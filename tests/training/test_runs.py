@@ -135,6 +135,12 @@ def test_a_run_folder_of_another_recipe_is_refused(pretrained, small_store):
         contrastive.pretrain(pretrain_recipe(seed=5), small_store, pretrained.parent)
 
 
+def test_weights_from_another_split_of_the_same_store_are_refused(pretrained, small_store, tmp_path):
+    other = {"fractions": {"train": 0.5, "val": 0.25, "test": 0.25}}
+    with pytest.raises(TrainingError, match="another split of this store"):
+        supervised.finetune(finetune_recipe(weights=str(pretrained), split=other), small_store, tmp_path / "run")
+
+
 def test_a_missing_label_is_refused_before_training(small_store, tmp_path):
     with pytest.raises(TrainingError, match=r"no column 'gls'.*lvef"):
         supervised.finetune(finetune_recipe(label="gls"), small_store, tmp_path / "run")

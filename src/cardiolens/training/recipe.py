@@ -94,6 +94,13 @@ class _Run(_Strict):
     devices: int = 1
     cache: bool = True  # keep transformed clips in memory (float16)
 
+    @field_validator("devices")
+    @classmethod
+    def _one_device(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("training runs on one device so far: studies are not yet dealt between processes")
+        return value
+
     @property
     def hash(self) -> str:
         """SHA-256 of every setting, first 16 hex digits."""

@@ -124,6 +124,7 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder:
     split = folder.split(store)
     targets = _targets(store, recipe, split)
     model = load_model(recipe.model, weights=recipe.weights)
+    _refuse_other_split(model, store, split)
     model.heads[recipe.task] = GatedAttentionMIL(MILConfig(kind="regression", embed_dim=model.embed_dim))
     source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache, folder=cache_folder)
     frozen = recipe.mode != "transfer" and recipe.augment.severity == 0
@@ -151,6 +152,16 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder:
         module.load_state_dict(load_file(folder.path / "best.safetensors"))
     _finish(folder, module, source, cache, split, targets)
     return folder.final
+
+
+def _refuse_other_split(model: DualEncoder, store: StudyStore, split: Split) -> None:
+    """Weights that learned from another split of this very store have seen studies that are held out here."""
+    start = model.card.provenance
+    if start.get("data_hash") == store.hash() and start.get("split_hash") != split.hash:
+        raise TrainingError(
+            f"the weights learned from another split of this store ({start.get('split_hash')}, here {split.hash}), so "
+            "held-out studies would not be held out; give the split.json of their run as `split.file`"
+        )
 
 
 def _targets(store: StudyStore, recipe: FinetuneRecipe, split: Split) -> dict[str, float]:
