@@ -91,7 +91,7 @@ def phantom(
         TimeRemainingColumn,
     )
 
-    from cardiolens.phantom.cohort import make_cohort
+    from cardiolens.phantom.cohort.make import make_cohort
 
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True))

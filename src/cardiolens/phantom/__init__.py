@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cardiolens.phantom.cohort import Cohort, CohortConfig, make_cohort
-    from cardiolens.phantom.dicom_writer import write_dicom
+    from cardiolens.phantom.dicom import write_dicom
     from cardiolens.phantom.heart import CONDITIONS, HeartParameters, sample_parameters
     from cardiolens.phantom.labels import MASK_LABELS, landmarks, masks
     from cardiolens.phantom.planes import HeartFrame, heart_frame
@@ -32,7 +32,7 @@ _WHERE = {
     "Contrast": "signal",
     "Truth": "truth",
     "truth_of": "truth",
-    "write_dicom": "dicom_writer",
+    "write_dicom": "dicom",
     "write_report": "report",
 }
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardiolens.errors import GeometryError, PhantomError
-from cardiolens.phantom.dicom_header import ds
-from cardiolens.phantom.dicom_styles import STYLES
-from cardiolens.phantom.dicom_writer import write_dicom
+from cardiolens.phantom.dicom.header import ds
+from cardiolens.phantom.dicom.styles import STYLES
+from cardiolens.phantom.dicom.writer import write_dicom
 from cardiolens.study import Cine, Study, View
 
 CLASSIC = ("siemens", "ge", "ukb")

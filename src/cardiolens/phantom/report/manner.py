@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cardiolens.phantom.report_meaning import Meaning, lv_function_of
+from cardiolens.phantom.report.meaning import Meaning, lv_function_of
 from cardiolens.phantom.truth import Truth
 
 

@@ -15,8 +15,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.dicom_enhanced import enhanced_dataset
-from cardiolens.phantom.dicom_header import (
+from cardiolens.phantom.dicom.enhanced import enhanced_dataset
+from cardiolens.phantom.dicom.header import (
     IMPLEMENTATION_UID,
     StudyIdentity,
     ds,
@@ -28,7 +28,7 @@ from cardiolens.phantom.dicom_header import (
     require_geometry,
     step_mm,
 )
-from cardiolens.phantom.dicom_styles import LOCALIZER_DESCRIPTION, STYLES, SeriesPlan, file_names, plan_series
+from cardiolens.phantom.dicom.styles import LOCALIZER_DESCRIPTION, STYLES, SeriesPlan, file_names, plan_series
 from cardiolens.study import Study, View
 
 _SCOUT_TYPE = ("ORIGINAL", "PRIMARY", "OTHER")

@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.cohort_study import StudyOrder, is_finished, make_study
-from cardiolens.phantom.cohort_tables import write_tables
-from cardiolens.phantom.dicom_styles import STYLES
+from cardiolens.phantom.cohort.study import StudyOrder, is_finished, make_study
+from cardiolens.phantom.cohort.tables import write_tables
+from cardiolens.phantom.dicom.styles import STYLES
 from cardiolens.phantom.heart import CONDITIONS
 from cardiolens.store.atomic import PART, is_leftover, write_whole
 
@@ -46,7 +46,7 @@ class CohortConfig:
     Attributes:
         seed: 0 to 999,999.
         format: "dicom" or "store".
-        style: DICOM layout, see `dicom_writer`; of no effect on a store.
+        style: DICOM layout, see `phantom.dicom`; of no effect on a store.
         matrix: pixels along an edge; of several, study i has the (i mod their number)-th, as sites differ.
         phases, sax_planes: frames a beat, planes of the short-axis stack.
         condition: every patient has this one; None draws them by prevalence.

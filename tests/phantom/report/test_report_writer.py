@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom import report_phrases
+from cardiolens.phantom.report import phrases as report_phrases
 from cardiolens.phantom.heart import CONDITIONS, sample_parameters
-from cardiolens.phantom.report import write_report
-from cardiolens.phantom.report_meaning import lv_function_of, meaning_of
+from cardiolens.phantom.report.writer import write_report
+from cardiolens.phantom.report.meaning import lv_function_of, meaning_of
 from cardiolens.phantom.truth import Truth, truth_of
 
 N_HEARTS = 60

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cardiolens.phantom.cohort_study import StudyOrder, read_record
+from cardiolens.phantom.cohort.study import StudyOrder, read_record
 from cardiolens.phantom.heart import CONDITIONS
 from cardiolens.store.atomic import write_whole
 

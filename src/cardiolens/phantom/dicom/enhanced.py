@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage
 
-from cardiolens.phantom.dicom_header import (
+from cardiolens.phantom.dicom.header import (
     StudyIdentity,
     ds,
     fact,
@@ -17,7 +17,7 @@ from cardiolens.phantom.dicom_header import (
     plane_geometry,
     step_mm,
 )
-from cardiolens.phantom.dicom_styles import SeriesPlan
+from cardiolens.phantom.dicom.styles import SeriesPlan
 from cardiolens.study import Cine, Study
 
 _FRAME_TYPE = ["ORIGINAL", "PRIMARY", "CARDIAC", "NONE"]

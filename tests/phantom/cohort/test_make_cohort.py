@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom import cohort_study
-from cardiolens.phantom.cohort import make_cohort
+from cardiolens.phantom.cohort import study as cohort_study
+from cardiolens.phantom.cohort.make import make_cohort
 
 SMALL: dict[str, Any] = {"matrix": 32, "phases": 8, "sax_planes": 3}
 
@@ -116,7 +116,9 @@ def test_a_run_killed_outright_takes_its_workers_along_and_two_processes_finish_
     made: Path, tmp_path: Path
 ) -> None:
     out, grown = tmp_path / "killed", tmp_path / "one"
-    code = f"from cardiolens.phantom.cohort import make_cohort; make_cohort({str(out)!r}, 5, 5, workers=2, **{SMALL})"
+    code = (
+        f"from cardiolens.phantom.cohort.make import make_cohort; make_cohort({str(out)!r}, 5, 5, workers=2, **{SMALL})"
+    )
     run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 100
     while not list(out.glob("PH*")) and run.poll() is None and time.monotonic() < deadline:

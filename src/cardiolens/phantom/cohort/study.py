@@ -96,7 +96,7 @@ def make_study(order: StudyOrder) -> str:
     """Make one study; gives its name.  The same order gives the same bytes."""
     from cardiolens.phantom.heart import sample_parameters
     from cardiolens.phantom.render import render_study
-    from cardiolens.phantom.report import write_report
+    from cardiolens.phantom.report.writer import write_report
     from cardiolens.phantom.truth import truth_of
 
     parameters = sample_parameters(order.rng("heart"), condition=order.condition)
@@ -135,7 +135,7 @@ def make_study(order: StudyOrder) -> str:
 
 
 def _write_folder(order: StudyOrder, study: Study, parameters: HeartParameters, record: dict[str, Any]) -> None:
-    from cardiolens.phantom.dicom_writer import write_dicom
+    from cardiolens.phantom.dicom.writer import write_dicom
 
     with _whole(order.folder / order.name) as part:
         write_dicom(study, part / "dicom", style=order.style, seed=order.seed * 1_000_003 + order.index, localizer=True)

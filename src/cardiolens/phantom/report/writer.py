@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom import report_phrases as say
-from cardiolens.phantom.report_manner import Manner, lvef_values, measures
-from cardiolens.phantom.report_meaning import Meaning, meaning_of
+from cardiolens.phantom.report import phrases as say
+from cardiolens.phantom.report.manner import Manner, lvef_values, measures
+from cardiolens.phantom.report.meaning import Meaning, meaning_of
 from cardiolens.phantom.truth import Truth
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
@@ -55,7 +55,7 @@ def write_report(truth: Truth, rng: np.random.Generator) -> str:
     unknown = sorted(set(truth.conditions) - set(say.DIAGNOSES))
     if unknown:
         raise PhantomError(
-            f"the report writer has no words for {', '.join(unknown)}; add them to report_phrases.DIAGNOSES"
+            f"the report writer has no words for {', '.join(unknown)}; add them to phantom.report.phrases.DIAGNOSES"
         )
     writer = _Writer(truth, meaning_of(truth), Manner.draw(rng), rng)
     text = "\n\n".join(
