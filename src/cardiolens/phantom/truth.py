@@ -18,10 +18,12 @@ class Truth:
     """What is so.  Volumes in ml, LV mass in g (muscle at 1.05 g/ml, without papillary muscles), lengths in mm.
 
     Attributes:
-        la_volume_ml: at its largest.
+        la_volume_ml, ra_volume_ml: at their largest; la_min_ml, ra_min_ml at their smallest.
+        lv_length_mm: inner length at end-diastole; gls_pct: its shortening in systole, in percent, positive (CineMA's
+            "global longitudinal shortening").
         wall_thickness_mm: the thickest of the 16 segments at end-diastole.
         lv_edd_mm: inner diameter of the basal LV at end-diastole, septum to lateral wall.
-        conditions: empty for a healthy heart.
+        conditions, severity: names out of `cardiolens.text.conditions` and how severe each is, 0 to 1.
         regional: "normal", "hypokinetic" or "akinetic" for each of the walls in `heart.WALLS` and "apex".
         segment_thickness_mm: end-diastolic thickness of AHA segments 1 to 16.
     """
@@ -34,12 +36,22 @@ class Truth:
     rv_esv_ml: float
     rvef_pct: float
     la_volume_ml: float
+    la_min_ml: float
     ra_volume_ml: float
+    ra_min_ml: float
+    lv_length_mm: float
+    gls_pct: float
     wall_thickness_mm: float
     lv_edd_mm: float
     mapse_mm: float
     tapse_mm: float
     effusion_mm: float
+    pericardium_mm: float
+    rv_wall_mm: float
+    aortic_root_mm: float
+    ascending_aorta_mm: float
+    pulmonary_trunk_mm: float
+    atrial_septum_mm: float
     heart_rate: float
     sex: str
     age: float
@@ -47,6 +59,7 @@ class Truth:
     weight_kg: float
     bsa_m2: float
     conditions: tuple[str, ...] = ()
+    severity: Mapping[str, float] = field(default_factory=dict)
     regional: Mapping[str, str] = field(default_factory=dict)
     segment_thickness_mm: tuple[float, ...] = ()
 
@@ -60,7 +73,7 @@ def truth_of(parameters: HeartParameters) -> Truth:
     p, anatomy = parameters, anatomy_of(parameters)
     ends = np.array([0.0, 1.0])
     cavity, rv = anatomy.cavity_ml(ends), anatomy.rv_ml(ends)
-    thickness = segment_thickness_mm(anatomy)
+    thickness, length = segment_thickness_mm(anatomy), anatomy.lv_length(ends)
     return Truth(
         edv_ml=float(cavity[0]),
         esv_ml=float(cavity[1]),
@@ -70,12 +83,22 @@ def truth_of(parameters: HeartParameters) -> Truth:
         rv_esv_ml=float(rv[1]),
         rvef_pct=float(100.0 * (1.0 - rv[1] / rv[0])),
         la_volume_ml=p.la_max_ml,
+        la_min_ml=p.la_max_ml * (1.0 - p.la_ef_pct / 100.0),
         ra_volume_ml=p.ra_max_ml,
+        ra_min_ml=p.ra_max_ml * (1.0 - p.ra_ef_pct / 100.0),
+        lv_length_mm=p.lv_length_mm,
+        gls_pct=float(100.0 * (1.0 - length[1] / length[0])),
         wall_thickness_mm=max(thickness),
         lv_edd_mm=basal_diameter_mm(anatomy),
         mapse_mm=p.mapse_mm,
         tapse_mm=p.tapse_mm,
         effusion_mm=p.effusion_mm,
+        pericardium_mm=p.pericardium_mm,
+        rv_wall_mm=p.rv_wall_mm,
+        aortic_root_mm=p.vessels.aortic_root_mm,
+        ascending_aorta_mm=p.vessels.ascending_aorta_mm,
+        pulmonary_trunk_mm=p.vessels.pulmonary_trunk_mm,
+        atrial_septum_mm=p.septa.atrial_mm,
         heart_rate=p.heart_rate,
         sex=p.sex,
         age=p.age,
@@ -83,6 +106,7 @@ def truth_of(parameters: HeartParameters) -> Truth:
         weight_kg=p.weight_kg,
         bsa_m2=p.bsa_m2,
         conditions=p.conditions,
+        severity=p.severity,
         regional=regional_motion(p),
         segment_thickness_mm=thickness,
     )
