@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cardiolens.phantom.cohort import Cohort, CohortConfig, make_cohort
     from cardiolens.phantom.dicom import write_dicom
-    from cardiolens.phantom.heart import CONDITIONS, HeartParameters, sample_parameters
+    from cardiolens.phantom.disease import sample_parameters
+    from cardiolens.phantom.heart import HeartParameters
     from cardiolens.phantom.labels import MASK_LABELS, landmarks, masks
     from cardiolens.phantom.planes import HeartFrame, heart_frame
     from cardiolens.phantom.render import render_study
@@ -20,9 +21,8 @@ _WHERE = {
     "Cohort": "cohort",
     "CohortConfig": "cohort",
     "make_cohort": "cohort",
-    "CONDITIONS": "heart",
+    "sample_parameters": "disease",
     "HeartParameters": "heart",
-    "sample_parameters": "heart",
     "MASK_LABELS": "labels",
     "landmarks": "labels",
     "masks": "labels",
@@ -37,7 +37,6 @@ _WHERE = {
 }
 
 __all__ = [
-    "CONDITIONS",
     "MASK_LABELS",
     "Cohort",
     "CohortConfig",

@@ -8,29 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiolens.phantom.anatomy import Anatomy
+from cardiolens.phantom.brush import Image, cover, paint
+from cardiolens.phantom.canvas import Canvas
+from cardiolens.phantom.findings import findings_of
 from cardiolens.phantom.sampling import FlatTables, Sampler, Surfaces
-from cardiolens.phantom.signal import Contrast, Image
-from cardiolens.phantom.thorax import capsule, cover, paint
+from cardiolens.phantom.shapes import N_ANGLES, segment_field
+from cardiolens.phantom.mr.contrast import Contrast
+from cardiolens.phantom.vessels import great_vessels
 
 _VALVE_MM = 1.3
-
-
-def great_vessels(points: Image, anatomy: Anatomy, share: float) -> tuple[Image, Image]:
-    """Signed distances (mm, positive inside) to the aortic root with ascending aorta and to the pulmonary trunk, when
-    `share` of the stroke volume is out; points (n, 3) in heart coordinates."""
-    p = anatomy.parameters
-    size = (p.lv_edv_ml / 160.0) ** (1 / 3)
-    base = anatomy.mitral_z(np.array([share]))[0]
-    start = np.array([-11.0 * size, -9.5 * size, base - 3.0])
-    sinus = start + np.array([-6.0, -5.0, 20.0])
-    bend = sinus + np.array([-7.0, -14.0, 26.0]) + [0.0, 0.0, 0.5 * p.mapse_mm * share]
-    arch = bend + np.array([14.0, -75.0, 34.0])
-    aorta = capsule(points, start, sinus, (11.5, 14.5))
-    aorta = np.maximum(aorta, capsule(points, sinus, bend, (14.5, 14.0)))
-    aorta = np.maximum(aorta, capsule(points, bend, arch, (14.0, 13.5)))
-    trunk = np.array([-20.0, -46.0 * size, 16.0 - 0.4 * p.tapse_mm * share])
-    fork = np.array([4.0, -48.0 * size, 56.0])
-    return aorta, capsule(points, trunk, fork, (13.0, 12.0))
 
 
 class HeartPainter:
@@ -46,7 +32,9 @@ class HeartPainter:
         self._per_endo = 1.0 / (np.sqrt(4.0 * self._radius2 + steep_in**2) + 1.0)
         self._per_epi = 1.0 / (np.sqrt(4.0 * self._radius2 + steep_out**2) + 1.0)
         self._per_la, self._per_ra = (0.5 / (np.sqrt(v) + 1.0) for v in (at.la, at.ra))
-        self._vessels = [great_vessels(points, anatomy, share) for share in (0.0, 1.0)]
+        self._vessels = [great_vessels(anatomy, share).distances(points) for share in (0.0, 1.0)]
+        self._muscle = self._muscle_signal(anatomy, contrast)
+        self._findings = findings_of(Canvas(anatomy, tables, at, points, speckle, contrast, width))
         self._low = np.clip((10.0 - at.z) / 8.0, 0.0, 1.0)
         self._speckle = speckle
         self._near_valve = np.flatnonzero((np.abs(at.z + 8.0) < 32.0) & (at.radius < 42.0))
@@ -61,14 +49,32 @@ class HeartPainter:
             self._outside(image, surfaces, i)
             self._right_side(image, surfaces, i)
             self._left_side(image, surfaces, i)
+            for finding in self._findings:
+                finding.draw(image, surfaces, i)
             yield image
+
+    def _muscle_signal(self, anatomy: Anatomy, contrast: Contrast) -> Image | float:
+        """Signal of the LV muscle: a little brighter where it holds water or scar; a number if it is even."""
+        tissue = anatomy.parameters.tissue
+        if not (any(tissue.edema) or any(tissue.scar)):
+            return contrast.myocardium
+        grid = np.linspace(0.0, 1.0, 65)
+        field = 0.35 * segment_field(tissue.edema, grid) + 0.1 * segment_field(tissue.scar, grid)
+        at = self._at
+        turn = np.arctan2(-at.y, at.x) / (2 * np.pi / N_ANGLES) % N_ANGLES
+        along = np.clip(-at.z / (anatomy.inner_share * anatomy.length), 0.0, 1.0) * (len(grid) - 1)
+        share = field[np.minimum(turn.astype(np.intp), N_ANGLES - 1), along.astype(np.intp)]
+        return np.asarray(contrast.myocardium * (1.0 + share), dtype=np.float32)
 
     def _outside(self, image: Image, s: Surfaces, i: int) -> None:
         """Pericardium, effusion, epicardial fat; then the atria, which lie behind the ventricles."""
         c, w = self._contrast, self._width
         peri = (s.fluid2 - self._radius2) * self._per_epi
+        thick = self._anatomy.parameters.pericardium_mm
+        if thick > 2.0:
+            paint(image, c.pericardium * (1.0 + 0.1 * self._speckle), self._low * cover(peri + thick, w))
         line = self._low * np.clip(0.55 + 0.25 * self._speckle, 0.1, 0.85)
-        image *= 1.0 - line * np.clip(1.0 - np.abs(peri + 0.6) / 1.4, 0.0, 1.0)
+        image *= 1.0 - line * np.clip(1.0 - np.abs(peri + 0.6) / (0.5 * thick + 0.7), 0.0, 1.0)
         if self._anatomy.parameters.effusion_mm > 0:
             paint(image, c.fluid, self._low * cover(peri, w))
         fat = (s.sac2 - self._radius2) * self._per_epi
@@ -89,7 +95,9 @@ class HeartPainter:
         top = s.rv_top - at.z
         wall = np.minimum(s.rv_wall - at.radius, top + 1.5)
         image *= 1.0 - c.ink * there * np.clip(1.0 - np.abs(wall) / 1.3, 0.0, 1.0)
-        paint(image, c.myocardium, there * cover(wall, w))
+        fat = self._anatomy.parameters.tissue.rv_fat
+        patchy = np.clip(fat + 0.35 * fat * self._speckle, 0.0, 1.0) if fat > 0 else 0.0
+        paint(image, c.myocardium + patchy * (c.epicardial_fat - c.myocardium), there * cover(wall, w))
         inside = np.minimum(s.rv - at.radius, top)
         rough = np.clip(self._speckle, 0.0, 2.0) * np.clip((-5.0 - at.z) / 30.0, 0.0, 1.0)
         paint(
@@ -113,7 +121,7 @@ class HeartPainter:
         outer = (s.epi2 - self._radius2) * self._per_epi
         septal = np.clip((s.rv - np.sqrt(np.maximum(s.epi2, 0.0))) * 0.6, 0.0, 1.0)
         image *= 1.0 - c.ink * (1.0 - septal) * np.clip(1.0 - np.abs(outer) / 1.3, 0.0, 1.0) * (below > 0)
-        paint(image, c.myocardium * (1.0 + 0.05 * self._speckle), cover(np.minimum(outer, below), w))
+        paint(image, self._muscle * (1.0 + 0.05 * self._speckle), cover(np.minimum(outer, below), w))
         share = float(t.share[i])
         rough = np.minimum((s.endo2 - self._radius2) * self._per_endo, below + 1.0)
         clear = np.minimum((s.blood2 - self._radius2) * self._per_endo, below + 1.0)
@@ -148,6 +156,11 @@ class HeartPainter:
         image[idx] += share * (0.9 * self._contrast.myocardium - image[idx])
 
 
+def reach_of(tables: FlatTables) -> float:
+    """Widest radius (mm) of the pericardium over the beat."""
+    return float(np.sqrt(max(float(tables.reach2.max()), 0.0)))
+
+
 def touches_heart(
     anatomy: Anatomy, tables: FlatTables, points: npt.NDArray[np.float32], margin_mm: float
 ) -> npt.NDArray[np.bool_]:
@@ -163,6 +176,10 @@ def touches_heart(
         near |= (away < reach**2) & (z > -30.0) & (z < atrium.roof + margin_mm)
     high = np.flatnonzero(~near & (z > -25.0))
     for share in (0.0, 1.0):
-        vessels = great_vessels(points[high], anatomy, share)
+        vessels = great_vessels(anatomy, share).distances(points[high])
         near[high] |= np.maximum(*vessels) > -margin_mm
+    for mass in anatomy.parameters.masses:
+        if mass.site == "pericardium":
+            away = points - np.array([-0.75 * reach_of(tables), 0.65 * reach_of(tables), -0.3 * anatomy.length])
+            near |= np.einsum("ij,ij->i", away, away) < (1.1 * mass.size_mm + 12.0) ** 2
     return np.asarray(near)

@@ -56,7 +56,7 @@ def emptying(parameters: HeartParameters, phase: Any) -> FloatArray:
         float64 of the same shape.
     """
     t = beat_times(parameters)
-    kick = 0.18 + 0.12 * min(max((parameters.age - 30.0) / 50.0, 0.0), 1.0)  # older hearts lean on the atrium
+    kick = _kick_share(parameters)
     times = [
         0.0,
         t.ejection,
@@ -72,6 +72,37 @@ def emptying(parameters: HeartParameters, phase: Any) -> FloatArray:
     values = [0.0, 0.01, 0.66, 0.994, 1.0, 0.992, 0.25 + 0.75 * kick, kick + 0.08, kick, 0.0]
     curve = PchipInterpolator(times, values)
     return np.asarray(curve(np.mod(np.asarray(phase, dtype=np.float64), 1.0)))
+
+
+def _kick_share(parameters: HeartParameters) -> float:
+    """Share of the stroke volume that the atrial contraction brings; older hearts lean on the atrium."""
+    return (0.18 + 0.12 * min(max((parameters.age - 30.0) / 50.0, 0.0), 1.0)) * parameters.atrial_kick
+
+
+def atrial_filling(parameters: HeartParameters, phase: Any) -> FloatArray:
+    """How full the atria are, 0 smallest to 1 largest: a reservoir in systole, a conduit in early diastole, a pump
+    before the next R wave.  Same shape as `phase`."""
+    t = beat_times(parameters)
+    left = min(1.4 * _kick_share(parameters) + 0.12, 0.6) if parameters.atrial_kick > 0.05 else 0.03
+    times = [0.0, t.ejection, 0.6 * t.end_systole, t.end_systole, t.opening, t.filled, t.kick, 1.0]
+    values = [0.0, 0.05, 0.72, 1.0, 1.0, left, left + 0.04, 0.0]
+    curve = PchipInterpolator(times, values)
+    return np.asarray(np.clip(curve(np.mod(np.asarray(phase, dtype=np.float64), 1.0)), 0.0, 1.0))
+
+
+def septal_bounce(parameters: HeartParameters, phase: Any) -> FloatArray:
+    """Jerk of the septum towards the LV in early filling, 0 to 1, same shape as `phase`."""
+    t = beat_times(parameters)
+    x = np.mod(np.asarray(phase, dtype=np.float64), 1.0) - (t.opening + 0.35 * (t.filled - t.opening))
+    return np.asarray(np.exp(-((x / 0.035) ** 2)))
+
+
+def ejection(parameters: HeartParameters, phase: Any) -> FloatArray:
+    """How wide the aortic and pulmonary valves stand open, 0 shut to 1, same shape as `phase`."""
+    t = beat_times(parameters)
+    x = np.mod(np.asarray(phase, dtype=np.float64), 1.0)
+    rise = np.clip((x - t.ejection) / 0.03, 0.0, 1.0)
+    return np.asarray(rise * np.clip((t.end_systole - x) / 0.04, 0.0, 1.0))
 
 
 def valve_opening(parameters: HeartParameters, phase: Any) -> FloatArray:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from cardiolens.phantom.heart import N_SEGMENTS
+from cardiolens.phantom.parts import N_SEGMENTS
 
 FloatArray = npt.NDArray[np.float64]
 
 N_ANGLES = 128
+STEP_MM = 1.5  # between heights of the tables
 MATERIAL_S = np.linspace(-0.5, 1.2, 171)  # material height of the LV; 0 and 1 are grid points
 ANGLES = np.arange(N_ANGLES) * (2.0 * np.pi / N_ANGLES)
 _BASE, _MID = 0.36, 0.70  # where basal, mid and apical segments part, as a share of the inner length
@@ -91,3 +92,12 @@ def locate(x: FloatArray, grid: FloatArray) -> tuple[npt.NDArray[np.intp], Float
 def blend(field: FloatArray, index: npt.NDArray[np.intp], fraction: FloatArray) -> FloatArray:
     """Linear interpolation of (angle, grid) at (height, phase) places: (angle, height, phase)."""
     return field[:, index] * (1.0 - fraction) + field[:, index + 1] * fraction
+
+
+def segment_centre(segment: int) -> tuple[float, float]:
+    """Angle (radians) and share of the inner length at the middle of an AHA segment; the apical cap lies at 0.97."""
+    if segment == N_SEGMENTS:
+        return 0.0, 0.97
+    ring, place = divmod(segment - 1, 6)
+    width = 60.0 if ring < 2 else 90.0
+    return float(np.deg2rad(90.0 + width * place)), (0.18, 0.53, 0.82)[ring]

@@ -5,45 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink, paint
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.planes import HeartFrame, Planes, heart_frame
-from cardiolens.phantom.signal import Contrast, Image, look_up, texture_volume
+from cardiolens.phantom.mr.contrast import Contrast
+from cardiolens.phantom.mr.texture import look_up, texture_volume
 
 _WALL_MM = 13.0
-
-
-def cover(distance: Image, width_mm: float) -> Image:
-    """Share (0 to 1) of a pixel inside a surface, from the signed distance (mm, positive inside)."""
-    return np.asarray(np.clip(distance * np.float32(1.0 / width_mm) + np.float32(0.5), 0.0, 1.0))
-
-
-def paint(image: Image, value: float | Image, share: Image) -> None:
-    """Lay `value` over `image` where `share` is 1."""
-    image += share * (value - image)
-
-
-def ink(image: Image, distance: Image, depth: float, width_mm: float = 1.5) -> None:
-    """Darken a line along a surface, where fat and water share a voxel."""
-    image *= 1.0 - np.float32(depth) * np.clip(1.0 - np.abs(distance) * np.float32(1.0 / width_mm), 0.0, 1.0)
-
-
-def capsule(points: Image, start: npt.ArrayLike, end: npt.ArrayLike, radius: tuple[float, float]) -> Image:
-    """Signed distance (mm, positive inside) to a tube from start to end whose radius changes evenly."""
-    a, b = np.asarray(start, dtype=np.float32), np.asarray(end, dtype=np.float32)
-    along = b - a
-    away = points - a
-    t = np.clip(away @ along / np.float32(along @ along), 0.0, 1.0)
-    gap = away - t[:, None] * along
-    return np.asarray(
-        radius[0] + t * (radius[1] - radius[0]) - np.sqrt(np.einsum("ij,ij->i", gap, gap)), dtype=np.float32
-    )
-
-
-def ellipsoid(points: Image, centre: npt.ArrayLike, radii: npt.ArrayLike) -> Image:
-    """Signed distance, near enough close to the surface (mm, positive inside)."""
-    r = np.asarray(radii, dtype=np.float32)
-    t = (points - np.asarray(centre, dtype=np.float32)) / r
-    return np.asarray((1.0 - np.sqrt(np.einsum("ij,ij->i", t, t))) * r.min(), dtype=np.float32)
 
 
 class Thorax:
@@ -66,6 +34,8 @@ class Thorax:
         self._spine_y = self.half_depth - 0.8 * self._fat_mm - 38.0
         self.texture = texture_volume(rng)
         self._vessels = self._lung_vessels(rng)
+        self._pleural_mm, self._wires = p.pleural_effusion_mm, p.surgery.wires
+        self._wire_z = np.arange(-70.0, 60.0, 26.0) + rng.normal(0.0, 4.0, 5)
         self._right_atrium = self.frame.to_patient(np.array([-46.0, 12.0, 22.0]))
         self._left_atrium = self.frame.to_patient(np.array([8.0, 8.0, 28.0]))
 
@@ -93,10 +63,27 @@ class Thorax:
         dome = self._diaphragm(x, y, inner)
         lung = cover(np.minimum(inner, z - dome), width_mm)
         paint(image, np.maximum(lung_value, 0.0), lung)
+        if self._pleural_mm > 0:  # it gathers behind, the patient lying on the back
+            depth = np.minimum(np.minimum(inner, z - dome), self._pleural_mm * np.clip(y / 60.0, 0.0, 1.3) - inner)
+            paint(image, contrast.pleural_fluid, cover(depth, width_mm))
         self._abdomen(image, points, np.minimum(inner - 2.0, dome - z), contrast, width_mm, grain)
         self._middle(image, points, contrast, width_mm, grain)
         image *= 1.0 + 0.04 * speckle
+        if self._wires:
+            self._void_wires(image, points, contrast)
         return image, lung
+
+    def _void_wires(self, image: Image, points: Image, contrast: Contrast) -> None:
+        """Steel loops that close the sternum: each a void some way into the chest."""
+        reach = 3.0 + contrast.void_bloom
+        near = np.flatnonzero((np.abs(points[:, 0]) < 30.0) & (points[:, 1] < self.front_y + self._fat_mm + 60.0))
+        if len(near) == 0:
+            return
+        place = points[near]
+        inner = self._walls(place[:, 0], place[:, 1], place[:, 2])[1]
+        for z in self._wire_z:
+            gap = np.sqrt((place[:, 0] / 1.2) ** 2 + (inner + 6.0) ** 2 + (0.9 * (place[:, 2] - z)) ** 2)
+            image[near] *= 1.0 - np.clip((reach - gap) / 3.0, 0.0, 1.0)
 
     def _walls(self, x: Image, y: Image, z: Image) -> tuple[Image, Image]:
         """Depth (mm) below the skin and below the inner chest wall, negative outside."""

@@ -1,0 +1,106 @@
+"""`sample_parameters`: draw a person, a healthy heart for that person, a disease, and what else patients have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from cardiolens.errors import PhantomError
+from cardiolens.phantom.covariates import Person, draw_person
+from cardiolens.phantom.disease import around, left, right
+from cardiolens.phantom.disease.draft import Draft, Rng, fibrillate
+from cardiolens.phantom.disease.healthy import healthy
+from cardiolens.phantom.disease.labels import labelled
+from cardiolens.phantom.heart import HeartParameters
+from cardiolens.phantom.population import POPULATIONS, Population
+from cardiolens.text.conditions import CONDITION_NAMES, NORMAL
+
+Scenario = Callable[[Draft, Rng], None]
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType({**left.SCENARIOS, **right.SCENARIOS, **around.SCENARIOS})
+"""Condition to what makes a healthy heart have it; every condition but "normal"."""
+
+_TRIES = 60
+
+
+def sample_parameters(
+    rng: Rng,
+    *,
+    condition: str | None = None,
+    population: Population | str = "default",
+    person: Person | None = None,
+) -> HeartParameters:
+    """Draw one heart with its labels.
+
+    Args:
+        rng: source of every random number; the same state gives the same heart.
+        condition: one that the heart has for certain, "normal" included, with whatever comes along with it; None draws
+            the main disease by the population's prevalence, and minor findings beside it.
+        population: who is drawn, by name or in full.
+        person: whose heart; None draws a person of the population.
+
+    Raises:
+        PhantomError: unknown condition or population.
+    """
+    check_condition(condition)
+    who = find_population(population)
+    for _ in range(_TRIES):
+        parameters = _draw(rng, condition, who, person)
+        if condition is None or condition in parameters.conditions:
+            return parameters
+    raise PhantomError(f"condition {condition!r} was not reached in {_TRIES} draws for this person; name another")
+
+
+def check_condition(condition: str | None) -> None:
+    """Raise `PhantomError` for a condition that is not one of the 35."""
+    if condition is not None and condition not in CONDITION_NAMES:
+        raise PhantomError(f"unknown condition {condition!r}; known are {', '.join(CONDITION_NAMES)}")
+
+
+def find_population(population: Population | str) -> Population:
+    """A population by name; `PhantomError` lists the known ones."""
+    if isinstance(population, Population):
+        return population
+    if population not in POPULATIONS:
+        raise PhantomError(f"unknown population {population!r}; known are {', '.join(POPULATIONS)}")
+    return POPULATIONS[population]
+
+
+def _draw(rng: Rng, condition: str | None, population: Population, person: Person | None) -> HeartParameters:
+    someone = person or draw_person(rng, population)
+    draft = healthy(someone, rng)
+    main = condition or _main(rng, population)
+    if main != NORMAL:
+        SCENARIOS[main](draft, rng)
+    if condition is None:
+        _minor_findings(draft, rng, diseased=main != NORMAL)
+    return labelled(draft.finish(), draft.causes)
+
+
+def _main(rng: Rng, population: Population) -> str:
+    names = list(population.prevalence)
+    share = np.array([population.prevalence[name] for name in names])
+    return names[int(rng.choice(len(names), p=share / share.sum()))]
+
+
+def _minor_findings(draft: Draft, rng: Rng, *, diseased: bool) -> None:
+    """What patients have beside their main disease."""
+    often = 1.0 if diseased else 0.4
+    old = float(np.clip((draft.of["age"] - 45.0) / 40.0, 0.0, 1.0))
+    leaks = (("mitral_regurgitation", 0.15), ("tricuspid_regurgitation", 0.15), ("aortic_regurgitation", 0.06))
+    for valve, chance in leaks:
+        if rng.random() < often * chance:
+            draft.worsen(valve, rng.uniform(0.1, 0.4))
+    if rng.random() < often * 0.06 and draft.of["effusion_mm"] < 1.0:
+        draft.of["effusion_mm"] = rng.uniform(1.0, 6.0)
+    if rng.random() < often * 0.12 * old and draft.of["rhythm"] == "sinus":
+        fibrillate(draft, rng)
+    elif rng.random() < often * 0.05 and draft.of["rhythm"] == "sinus":
+        draft.of["rhythm"] = "ectopy"
+    if rng.random() < often * 0.04 * old:
+        draft.operate("coronary bypass")
+    if rng.random() < often * 0.04:
+        draft.of["pleural_effusion_mm"] = rng.uniform(4.0, 25.0)
+    if rng.random() < often * 0.03 * old:
+        around.lipomatous(draft, rng)

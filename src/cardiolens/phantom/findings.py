@@ -1,0 +1,202 @@
+"""What disease adds to a heart beyond the form of its chambers: masses, holes, thick septum, devices.
+
+Each finding is drawn over the finished heart, at those of the points that it may ever touch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink, paint
+from cardiolens.phantom.canvas import VSD_PLACES, Canvas, Finding, Point
+from cardiolens.phantom.flow import cusps, jets, systolic_leaflet
+from cardiolens.phantom.parts import Mass
+from cardiolens.phantom.sampling import Surfaces
+from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
+from cardiolens.phantom.vessels import great_vessels
+
+
+
+def findings_of(canvas: Canvas) -> list[Finding]:
+    """Everything that the parameters of the canvas's heart ask for, in the order of drawing."""
+    p = canvas.anatomy.parameters
+    found: list[Finding] = []
+    if p.septa.atrial_mm > 4.0 or p.septa.asd_mm > 0:
+        found.append(AtrialSeptum(canvas))
+    if p.septa.vsd_mm > 0:
+        found.append(VentricularDefect(canvas))
+    found.extend(cusps(canvas))
+    if p.valves.sam > 0:
+        found.append(systolic_leaflet(canvas))
+    found.extend(jets(canvas))
+    found.extend(Lump(canvas, mass) for mass in p.masses)
+    if p.valves.prosthesis:
+        found.append(Prosthesis(canvas))
+    return found
+
+
+class AtrialSeptum:
+    """A septum thicker than usual, of muscle or fat, spared at the fossa; and a hole in it."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._c, p, a = canvas, canvas.anatomy.parameters, canvas.anatomy
+        left, right = a.left_atrium, a.right_atrium
+        self._p, self._middle = p, 0.5 * (left.roof + right.roof)
+        self._at = canvas.near(np.array([0.5 * (left.x + right.x), 0.5 * (left.y + right.y), 0.45 * self._middle]), 62.0)
+        points = canvas.points[self._at]
+        self._y = points[:, 1] - 0.5 * (left.y + right.y)
+        self._z = points[:, 2]
+
+    def draw(self, image: Image, s: Surfaces, i: int) -> None:
+        at, c, a = self._at, self._c, self._c.anatomy
+        half_l, half_r = np.sqrt(np.maximum(s.la2[at], 0.0)), np.sqrt(np.maximum(s.ra2[at], 0.0))
+        points = c.points[at]
+        from_left = (a.left_atrium.x - points[:, 0]) - half_l  # positive to the right of the left atrium's wall
+        from_right = (points[:, 0] - a.right_atrium.x) - half_r
+        height = self._z - max(float(c.tables.mitral_z[i]), float(c.tables.tricuspid_z[i]))
+        inside = np.minimum(np.minimum(height - 3.0, self._middle - 4.0 - self._z), 20.0 - np.abs(self._y))
+        outside = np.minimum(np.maximum(c.at.la[at], 0.0) - s.la2[at], c.at.ra[at] - s.ra2[at]) > 0
+        fossa = 9.0 - np.hypot(self._y - 2.0, self._z - 0.42 * self._middle)
+        band = np.minimum(np.minimum(from_left, from_right) + 1.5, inside)
+        tissue = c.contrast.fat if self._p.septa.atrial_fat else c.contrast.myocardium
+        share = cover(band, c.width) * outside
+        if self._p.septa.atrial_mm > 4.0:
+            thin = cover(fossa, 2.0) * (from_left > 2.5) if self._p.septa.atrial_fat else 0.0
+            value = tissue * (1.0 + 0.06 * c.speckle[at])
+            image[at] += share * (1.0 - thin) * (value - image[at])
+            image[at] += share * thin * (c.contrast.right_blood - image[at])
+        if self._p.septa.asd_mm > 0:
+            hole = 0.5 * self._p.septa.asd_mm - np.hypot(self._y - 2.0, self._z - 0.42 * self._middle)
+            through = np.minimum(hole, np.minimum(from_left, from_right) + 4.0)
+            image[at] += cover(through, c.width) * outside * (0.97 * c.contrast.blood - image[at])
+
+
+class VentricularDefect:
+    """A channel of blood through the ventricular septum."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._c, self._septa = canvas, canvas.anatomy.parameters.septa
+        self._place = VSD_PLACES[self._septa.vsd_site]
+        middle = canvas.wall_point(*self._place, 0)
+        self._at = canvas.near(middle, 26.0 + self._septa.vsd_mm)
+
+    def draw(self, image: Image, s: Surfaces, i: int) -> None:
+        at, c = self._at, self._c
+        start, end = (c.wall_point(*self._place, i, depth) for depth in (-0.3, 1.4))
+        radius = 0.5 * self._septa.vsd_mm
+        tube = capsule(c.points[at], start, end, (radius, radius))
+        image[at] += cover(tube, c.width) * (0.96 * c.contrast.blood - image[at])
+
+
+class Lump:
+    """A mass that goes with the part of the heart it is attached to."""
+
+    def __init__(self, canvas: Canvas, mass: Mass) -> None:
+        self._c, self._mass = canvas, mass
+        p = canvas.anatomy.parameters
+        rng = np.random.default_rng([p.body_seed, 5, len(mass.site), round(10 * mass.size_mm)])
+        self._flat = 1.0 - rng.uniform(0.1, 0.4, 3) * np.array([0.3, 1.0, 1.0])
+        self._angle = float(rng.normal(0.0, 12.0))
+        places = [self._centre(i) for i in (0, int(np.argmax(canvas.tables.share)), int(np.argmax(canvas.tables.opening)))]
+        self._at = canvas.near(np.mean(places, axis=0), 0.62 * mass.size_mm + 20.0 + 20.0 * mass.mobile)
+        self._tone = self._signal()
+
+    def _signal(self) -> Image | float:
+        c, kind = self._c.contrast, self._mass.kind
+        value = {
+            "thrombus": c.thrombus,
+            "myxoma": c.myxoma,
+            "tumor": c.tumor,
+            "cyst": c.cyst,
+            "lipoma": c.fat,
+            "vegetation": c.thrombus,
+        }[kind]
+        rough = {"myxoma": 0.2, "tumor": 0.16}.get(kind, 0.05)
+        return np.asarray(value * (1.0 + rough * self._c.speckle[self._at]))
+
+    def _centre(self, i: int) -> Point:
+        """Heart mm of its centre at phase i."""
+        c, a, t, size = self._c, self._c.anatomy, self._c.tables, self._mass.size_mm
+        p, site = a.parameters, self._mass.site
+        if site == "LV apex":
+            apex = float(t.mitral_z[i] - a.inner_share * a.lv_length(t.share[i : i + 1])[0])
+            return c.on_ring(20.0 + self._angle, 3.0, apex + 0.42 * size)
+        if site == "LV wall":
+            return c.wall_point(15.0 + self._angle, 0.45, i)
+        if site == "RV wall":
+            z = -0.45 * a.length - 0.3 * p.tapse_mm * float(t.share[i])
+            k = int((z - a.heights[0]) / STEP_MM)
+            n = round((205.0 + self._angle) / 360.0 * N_ANGLES) % N_ANGLES
+            return c.on_ring(205.0 + self._angle, float(t.rv[n, k, i]) - 0.2 * size, z)
+        if site == "pericardium":
+            z, degrees = -0.3 * a.length, 222.0 + self._angle
+            k = int((z - a.heights[0]) / STEP_MM)
+            n = round(degrees / 360.0 * N_ANGLES) % N_ANGLES
+            return c.on_ring(degrees, float(np.sqrt(t.fluid2[n, k].max())) + 0.36 * size, z)
+        return self._in_atrium(i)
+
+    def _in_atrium(self, i: int) -> Point:
+        a, t, mass = self._c.anatomy, self._c.tables, self._mass
+        if mass.site == "aortic valve":
+            return np.asarray(great_vessels(a, float(t.share[i])).annulus)
+        if mass.site == "mitral valve":
+            return np.array([5.0, 2.0, float(t.mitral_z[i]) + 3.0 - 8.0 * mass.mobile * float(t.opening[i])])
+        left, right = a.left_atrium, a.right_atrium
+        wide_l, wide_r = (float(np.sqrt(max(float(f[:, i].max()), 1.0))) for f in (t.la2, t.ra2))
+        swing = 26.0 * mass.mobile * float(t.opening[i])
+        if mass.site == "LA septum":
+            room = max(wide_l - 0.45 * mass.size_mm, 2.0)
+            return np.array([left.x - room, left.y, float(t.mitral_z[i]) + 0.5 * mass.size_mm + 6.0 - swing])
+        if mass.site == "LA appendage":
+            return np.array([left.x + wide_l - 0.2 * mass.size_mm, left.y - 13.0, float(t.mitral_z[i]) + 16.0])
+        room = max(wide_r - 0.35 * mass.size_mm, 2.0)
+        return np.array([right.x - room, right.y, 0.5 * (right.roof + float(t.tricuspid_z[i]))])
+
+    def draw(self, image: Image, s: Surfaces, i: int) -> None:
+        at, c, mass = self._at, self._c, self._mass
+        shape = ellipsoid(c.points[at], self._centre(i), 0.5 * mass.size_mm * self._flat) + 0.9 * c.speckle[at]
+        if mass.site == "LV apex":  # it fills the apex, and ends at its wall
+            inner = (np.sqrt(np.maximum(s.endo2[at], 0.0)) - c.at.radius[at]) + 1.0
+            shape = np.minimum(shape, inner)
+        if mass.kind in ("lipoma", "cyst", "tumor"):
+            ink(image_part := image[at], shape, 0.5 * c.contrast.ink, 1.8)
+            image[at] = image_part
+        image[at] += cover(shape, 1.3 * c.width) * (self._tone - image[at])
+
+
+class Prosthesis:
+    """A ring that voids the signal about it, with struts or discs."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._c, p = canvas, canvas.anatomy.parameters
+        self._mitral = p.valves.prosthesis == "mitral"
+        self._thick = 1.2 + (0.6 if p.valves.mechanical else 0.25) * canvas.contrast.void_bloom
+        self._mechanical = p.valves.mechanical
+        self._radius = 14.0 if self._mitral else 11.5
+        centre = np.mean([self._place(i)[0] for i in range(len(canvas.tables.share))], axis=0)
+        self._at = canvas.near(np.asarray(centre), 44.0)
+
+    def _place(self, i: int) -> tuple[Point, Point]:
+        """Centre and axis (towards the flow's end) of the ring."""
+        a, t = self._c.anatomy, self._c.tables
+        if self._mitral:
+            return np.array([3.0, 1.0, float(t.mitral_z[i])]), np.array([0.0, 0.0, -1.0])
+        vessels = great_vessels(a, float(t.share[i]))
+        return vessels.annulus + 3.0 * vessels.aortic_axis, vessels.aortic_axis
+
+    def draw(self, image: Image, s: Surfaces, i: int) -> None:
+        at, c = self._at, self._c
+        centre, axis = self._place(i)
+        away = (c.points[at] - centre).astype(np.float32)
+        along = away @ axis.astype(np.float32)
+        off = np.sqrt(np.maximum(np.einsum("ij,ij->i", away, away) - along**2, 0.0))
+        ring = self._thick - np.hypot(off - self._radius, 0.8 * along)
+        if self._mechanical:
+            shut = 1.0 - float(c.tables.opening[i] if self._mitral else c.tables.ejection[i])
+            disc = np.minimum(0.5 * self._thick * (0.3 + shut) - np.abs(along), self._radius - off)
+            ring = np.maximum(ring, disc)
+        else:
+            legs = np.minimum(0.55 * self._thick - np.abs(off - self._radius + 1.5), np.minimum(along, 11.0 - along))
+            ring = np.maximum(ring, np.where(np.abs(np.sin(1.5 * np.arctan2(away[:, 1], away[:, 0]))) > 0.9, legs, -9.0))
+        paint(part := image[at], c.contrast.void, cover(ring, 2.0 * c.width))
+        image[at] = part
