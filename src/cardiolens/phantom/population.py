@@ -4,7 +4,7 @@
     HEALTHY["lvef_pct"].mean["F"]                # 61.0
 
 Sizes, ages and the share of ethnic groups of the biobank follow the UK Biobank imaging study (Petersen et al., PLoS One
-2017;12:e0185114; 90.86 % White: CineMA, Fu et al. 2025, section 2.8; the other groups in the proportions of the whole UK
+2017;12:e0185114; 90.86 % White: CineMA, Fu et al. 2025, section 2.8; other groups in the proportions of the whole UK
 Biobank).  All other shares, and all prevalences of diseases, are this package's choice: the order of magnitude is a
 clinical centre's, the figure is nobody's.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -143,7 +143,7 @@ class Population:
     hypertension: float
     cancer: float
     smoker: float
-    prevalence: Mapping[str, float] = field(default_factory=dict)
+    prevalence: Mapping[str, float]
 
     def __post_init__(self) -> None:
         what = f"phantom population {self.name!r}"
