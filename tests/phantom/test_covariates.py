@@ -131,10 +131,10 @@ def test_least_squares_on_drawn_hearts_recovers_the_coefficients():
     """All hearts of a healthy population, not those labelled normal: that label asks for an LVEF of 52 or more, and a
     cohort selected by the outcome has smaller coefficients.  Atrial fibrillation comes with age and enlarges atria."""
     rng = np.random.default_rng(4)
-    people = [draw_person(rng, MANY_RISKS) for _ in range(800)]
+    people = [draw_person(rng, MANY_RISKS) for _ in range(2500)]
     hearts = [sample_parameters(rng, population=MANY_RISKS, person=person) for person in people]
     sinus = [i for i, heart in enumerate(hearts) if heart.rhythm == "sinus"]
-    assert len(sinus) > 700
+    assert len(sinus) > 2200
     design = sm.add_constant(pd.DataFrame([people[i].covariates for i in sinus]))
     off, fits = {}, {}
     for outcome in sorted({e.outcome for e in EFFECTS} - {"aortic_root_mm"}):
