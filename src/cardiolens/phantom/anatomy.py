@@ -10,7 +10,7 @@ without a kink.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -94,13 +94,12 @@ class Anatomy(LeftVentricle):
         p = self.parameters
         left_roof = 43.0 * (p.la_max_ml / 75.0) ** (1 / 3) - 0.5 * p.mapse_mm
         right_roof = 43.0 * (p.ra_max_ml / 85.0) ** (1 / 3) - 0.5 * p.tapse_mm
-        left = Atrium(8.0 + rng.normal(0, 1.0), 4.5 + rng.normal(0, 1.0), 0.86, left_roof)
-        right = Atrium(0.0, 0.0, 1.0, right_roof)
         one = np.ones(1)
-        width = np.sqrt(left.half_width2(p.la_max_ml * one, self.mitral_z(one)))[0]
-        width += np.sqrt(right.half_width2(p.ra_max_ml * one, self.tricuspid_z(one)))[0]
-        apart = 0.97 * width + max(2.0, p.septa.atrial_mm - 1.0)
-        return left, Atrium(left.x - apart, 14.0 + rng.normal(0, 2.0), 1.0, right_roof)
+        left = Atrium(0.0, 1.0, 4.5 + rng.normal(0, 1.0), 0.86, left_roof)
+        right = Atrium(0.0, -1.0, 10.0 + rng.normal(0, 2.0), 1.0, right_roof)
+        width = float(np.sqrt(left.half_width2(p.la_max_ml * one, self.mitral_z(one)))[0])
+        septum = 8.0 + rng.normal(0, 1.0) - width
+        return replace(left, septum_x=septum), replace(right, septum_x=septum - max(2.0, p.septa.atrial_mm))
 
     def _fat_field(self, rng: np.random.Generator) -> FloatArray:
         """Thickness (angle, height) of the epicardial fat: most along the grooves, over the RV and at the base."""

@@ -31,7 +31,9 @@ class HeartPainter:
         self._radius2 = at.radius**2
         self._per_endo = 1.0 / (np.sqrt(4.0 * self._radius2 + steep_in**2) + 1.0)
         self._per_epi = 1.0 / (np.sqrt(4.0 * self._radius2 + steep_out**2) + 1.0)
-        self._per_la, self._per_ra = (0.5 / (np.sqrt(v) + 1.0) for v in (at.la, at.ra))
+        self._per_la, self._per_ra = (
+            0.5 / ((np.sqrt(v) + 1.0) * steep) for v, steep in ((at.la, at.la_steep), (at.ra, at.ra_steep))
+        )
         self._vessels = [great_vessels(anatomy, share).distances(points) for share in (0.0, 1.0)]
         self._muscle = self._muscle_signal(anatomy, contrast)
         self._findings = findings_of(Canvas(anatomy, tables, at, points, speckle, contrast, width))
@@ -171,7 +173,7 @@ def touches_heart(
     reach = np.interp(z, anatomy.heights, np.sqrt(np.maximum(tables.reach2, 0.0))) + margin_mm
     near = (radius2 < reach**2) & (z < 14.0) & (z > anatomy.heights[0])
     for atrium, wide in ((anatomy.left_atrium, tables.la_reach2), (anatomy.right_atrium, tables.ra_reach2)):
-        away = (points[:, 0] - atrium.x) ** 2 + ((points[:, 1] - atrium.y) / atrium.aspect) ** 2
+        away = atrium.half_width_at(points)[0] ** 2
         reach = np.interp(z, anatomy.heights, np.sqrt(np.maximum(wide, 0.0))) + margin_mm
         near |= (away < reach**2) & (z > -30.0) & (z < atrium.roof + margin_mm)
     high = np.flatnonzero(~near & (z > -25.0))

@@ -42,17 +42,15 @@ class AtrialSeptum:
         self._c, p, a = canvas, canvas.anatomy.parameters, canvas.anatomy
         left, right = a.left_atrium, a.right_atrium
         self._p, self._middle = p, 0.5 * (left.roof + right.roof)
-        self._at = canvas.near(np.array([0.5 * (left.x + right.x), 0.5 * (left.y + right.y), 0.45 * self._middle]), 62.0)
+        self._at = canvas.near(np.array([0.5 * (left.septum_x + right.septum_x), 0.5 * (left.y + right.y), 0.45 * self._middle]), 62.0)
         points = canvas.points[self._at]
         self._y = points[:, 1] - 0.5 * (left.y + right.y)
         self._z = points[:, 2]
 
     def draw(self, image: Image, s: Surfaces, i: int) -> None:
         at, c, a = self._at, self._c, self._c.anatomy
-        half_l, half_r = np.sqrt(np.maximum(s.la2[at], 0.0)), np.sqrt(np.maximum(s.ra2[at], 0.0))
-        points = c.points[at]
-        from_left = (a.left_atrium.x - points[:, 0]) - half_l  # positive to the right of the left atrium's wall
-        from_right = (points[:, 0] - a.right_atrium.x) - half_r
+        x = c.points[at][:, 0]
+        from_left, from_right = a.left_atrium.septum_x - x, x - a.right_atrium.septum_x
         height = self._z - max(float(c.tables.mitral_z[i]), float(c.tables.tricuspid_z[i]))
         inside = np.minimum(np.minimum(height - 3.0, self._middle - 4.0 - self._z), 20.0 - np.abs(self._y))
         outside = np.minimum(np.maximum(c.at.la[at], 0.0) - s.la2[at], c.at.ra[at] - s.ra2[at]) > 0
@@ -146,11 +144,11 @@ class Lump:
         swing = 26.0 * mass.mobile * float(t.opening[i])
         if mass.site == "LA septum":
             room = max(wide_l - 0.45 * mass.size_mm, 2.0)
-            return np.array([left.x - room, left.y, float(t.mitral_z[i]) + 0.5 * mass.size_mm + 6.0 - swing])
+            return np.array([left.centre_x(wide_l) - room, left.y, float(t.mitral_z[i]) + 0.5 * mass.size_mm + 6.0 - swing])
         if mass.site == "LA appendage":
-            return np.array([left.x + wide_l - 0.2 * mass.size_mm, left.y - 13.0, float(t.mitral_z[i]) + 16.0])
+            return np.array([left.centre_x(2.0 * wide_l) - 0.2 * mass.size_mm, left.y - 13.0, float(t.mitral_z[i]) + 16.0])
         room = max(wide_r - 0.35 * mass.size_mm, 2.0)
-        return np.array([right.x - room, right.y, 0.5 * (right.roof + float(t.tricuspid_z[i]))])
+        return np.array([right.centre_x(wide_r) - room, right.y, 0.5 * (right.roof + float(t.tricuspid_z[i]))])
 
     def draw(self, image: Image, s: Surfaces, i: int) -> None:
         at, c, mass = self._at, self._c, self._mass

@@ -50,7 +50,7 @@ class Jet:
             start = np.array([2.0, 0.0, float(t.mitral_z[i])])
             return _Course(start, start + reach * lean, wide, out)
         if self._kind == "tricuspid":
-            start = np.array([0.75 * a.right_atrium.x, a.right_atrium.y, float(t.tricuspid_z[i])])
+            start = np.array([a.right_atrium.centre_x(15.0), a.right_atrium.y, float(t.tricuspid_z[i])])
             return _Course(start, start + reach * lean, wide, out)
         if self._kind == "aortic leak":
             way = np.array([0.12 + self._lean[0] * 0.4, 0.18, -1.0])

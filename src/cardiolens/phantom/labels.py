@@ -162,5 +162,5 @@ def _may_hold(anatomy: Anatomy, tables: FlatTables, points: FloatArray) -> npt.N
     ventricles = np.hypot(points[:, 0], points[:, 1]) < wide
     atria = np.zeros(len(points), dtype=bool)
     for atrium, reach in ((anatomy.left_atrium, tables.la_reach2), (anatomy.right_atrium, tables.ra_reach2)):
-        atria |= np.hypot(points[:, 0] - atrium.x, points[:, 1] - atrium.y) < np.sqrt(reach.max()) + 2.0
+        atria |= atrium.half_width_at(points)[0] < np.sqrt(reach.max()) + 2.0
     return np.asarray((ventricles | atria) & (z > anatomy.heights[0]) & (z < anatomy.heights[-1]))

@@ -2,8 +2,9 @@
 
 LV and RV volumes: mean plus two standard deviations of the UK Biobank reference cohort (Petersen et al., J Cardiovasc
 Magn Reson 2017;19:18), in ml per m2 of body surface.  Wall thickness after Lang et al., J Am Soc Echocardiogr
-2015;28:1, plus a margin.  A large effusion is 20 mm or more at its deepest (Klein et al., J Am Soc Echocardiogr
-2013;26:965).  All other limits, and all steps between mild, moderate and severe, are this package's choice.
+2015;28:1, plus a margin; bands of LVEF after the same, rounded to fives.  A large effusion is 20 mm or more at its
+deepest (Klein et al., J Am Soc Echocardiogr 2013;26:965).  All other limits, and all steps between mild, moderate and
+severe, are this package's choice.
 """
 
 from __future__ import annotations
@@ -24,6 +25,18 @@ ATRIAL_SEPTUM_MM = 20.0  # lipomatous hypertrophy
 EFFUSION_MM = (1.0, 10.0, 20.0)  # small, moderate, large
 VALVE_STEPS = (0.1, 0.35, 0.65)  # of a valve defect from 0 to 1: mild, moderate, severe
 SIZE_STEPS = (1.0, 1.15, 1.35)  # of the upper limit of a volume: mild, moderate, severe
+LVEF_BANDS: tuple[tuple[float, str], ...] = (  # below this many percent
+    (30.0, "severely reduced"),
+    (40.0, "moderately reduced"),
+    (50.0, "mildly reduced"),
+    (55.0, "low normal"),
+    (70.0, "normal"),
+    (101.0, "hyperdynamic"),
+)
+RVEF_STEPS = (30, 38, 45)  # below: severely, moderately, mildly reduced
+MAPSE_MM = 9.5  # below: reduced long-axis motion
+SEPTAL_FLATTENING = 0.3  # of `parts.Septa.shift_*`: seen by a reader
+PLEURAL_MM = (3.0, 15.0, 30.0)  # small, moderate, large
 
 
 def grade(value: float, steps: tuple[float, ...]) -> int:

@@ -1,7 +1,7 @@
 """Parts of a heart that are the same in every healthy one, and what disease makes of them; each checked on its own.
 
-    Valves(mitral_regurgitation=0.8)          # from 0, none, to 1, as bad as it gets
-    Mass(kind="thrombus", site="LV apex", size_mm=22.0)
+Valves(mitral_regurgitation=0.8)          # from 0, none, to 1, as bad as it gets
+Mass(kind="thrombus", site="LV apex", size_mm=22.0)
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Valves:
 
     def __post_init__(self) -> None:
         names = ("mitral_regurgitation", "tricuspid_regurgitation", "aortic_regurgitation", "aortic_stenosis")
-        check_ranges(self, {n: (0.0, 1.0, "") for n in (*names, "pulmonary_stenosis", "sam")}, "phantom valves")
+        check_ranges(self, dict.fromkeys((*names, "pulmonary_stenosis", "sam"), (0.0, 1.0, "")), "phantom valves")
         check_choice(self, "prosthesis", PROSTHESES, "phantom valves")
 
 
@@ -107,7 +107,7 @@ class Vessels:
     override: float = 0.0
 
     def __post_init__(self) -> None:
-        wide = {n: (12.0, 80.0, "mm") for n in ("aortic_root_mm", "ascending_aorta_mm", "pulmonary_trunk_mm")}
+        wide = dict.fromkeys(("aortic_root_mm", "ascending_aorta_mm", "pulmonary_trunk_mm"), (12.0, 80.0, "mm"))
         check_ranges(self, {**wide, "override": (0.0, 0.8, "")}, "phantom vessels")
 
 

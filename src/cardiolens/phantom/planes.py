@@ -10,7 +10,7 @@ is the mean long axis here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,8 @@ FloatArray = npt.NDArray[np.float64]
 
 _DISPLAY_ROLL_DEG = 9.0
 LONG_AXIS_ANGLES_DEG = {View.CH2: 93.0, View.CH3: 143.0, View.CH4: 14.0}
-"""Direction of each long-axis plane about the long axis, anticlockwise from lateral as seen in the short axis: the
-4CH runs
-through the acute margin of the RV, the 3CH from the anteroseptal to the inferolateral wall."""
+"""Direction of each long-axis plane about the long axis, anticlockwise from lateral as seen in the short axis: the 4CH
+runs through the acute margin of the RV, the 3CH from the anteroseptal to the inferolateral wall."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +46,7 @@ class HeartFrame:
 @dataclass(frozen=True, eq=False)
 class Planes:
     """Parallel image planes.  `corner` (n, 3): centre of the first pixel; `right`, `down` (3,): unit vectors along a
-    row and
-    down a column; `rows`, `cols`; `spacing_mm` between pixels, both ways; planes in order along `normal`."""
+    row and down a column; `rows`, `cols`; `spacing_mm` between pixels, both ways; planes in order along `normal`."""
 
     corner: FloatArray
     right: FloatArray
@@ -56,6 +54,17 @@ class Planes:
     rows: int
     cols: int
     spacing_mm: float
+
+    def points(self, k: int, first: tuple[int, int] = (0, 0), shape: tuple[int, int] | None = None) -> FloatArray:
+        """Patient mm (row, col, 3) of the pixels of plane k; of `shape` pixels from `first` on, inside or outside."""
+        rows, cols = shape or (self.rows, self.cols)
+        down = (first[0] + np.arange(rows))[:, None, None] * (self.down * self.spacing_mm)
+        return np.asarray(self.corner[k] + down + (first[1] + np.arange(cols))[None, :, None] * self.right * self.spacing_mm)
+
+    def zoomed(self, p: int, q: int) -> Planes:
+        """The same field with p pixels for q; the first pixel stays where it is."""
+        spacing = self.spacing_mm * q / p
+        return replace(self, rows=self.rows * p // q, cols=self.cols * p // q, spacing_mm=spacing)
 
     @property
     def normal(self) -> FloatArray:
@@ -106,9 +115,19 @@ def _tilted(axes: FloatArray, degrees: FloatArray) -> FloatArray:
 
 
 def short_axis_planes(
-    parameters: HeartParameters, rng: np.random.Generator, *, n: int, step_mm: float, matrix: int, field_mm: float
+    parameters: HeartParameters,
+    rng: np.random.Generator,
+    *,
+    n: int,
+    step_mm: float,
+    matrix: int,
+    field_mm: float,
+    shape: tuple[int, int] | None = None,
 ) -> Planes:
-    """A stack from the apex to above the mitral plane, planned with an error of a few degrees and mm."""
+    """A stack from the apex to above the mitral plane, planned with an error of a few degrees and mm.
+
+    `matrix` pixels to `field_mm`; `shape` (row, col) pixels are kept of them, None for all.
+    """
     frame = heart_frame(parameters)
     axes = _tilted(frame.axes, rng.normal(0.0, [3.0, 3.0, 5.0]))
     spacing = field_mm / matrix
@@ -119,16 +138,25 @@ def short_axis_planes(
     middle = frame.to_patient(np.array([-10.0, 4.0, -0.45 * parameters.lv_length_mm]))
     middle = middle + axes[:, :2] @ rng.normal(0.0, 10.0, 2)
     centre = middle + np.outer(z + 0.45 * parameters.lv_length_mm, axes[:, 2])
-    half = (matrix - 1) / 2 * spacing
-    return Planes(centre - half * (axes[:, 0] + axes[:, 1]), axes[:, 0], axes[:, 1], matrix, matrix, spacing)
+    rows, cols = shape or (matrix, matrix)
+    corner = centre - 0.5 * spacing * ((cols - 1) * axes[:, 0] + (rows - 1) * axes[:, 1])
+    return Planes(corner, axes[:, 0], axes[:, 1], rows, cols, spacing)
 
 
 def long_axis_plane(
-    parameters: HeartParameters, view: View, rng: np.random.Generator, *, matrix: int, field_mm: float
+    parameters: HeartParameters,
+    view: View,
+    rng: np.random.Generator,
+    *,
+    matrix: int,
+    field_mm: float,
+    shape: tuple[int, int] | None = None,
 ) -> Planes:
     """One long-axis plane.  4CH: apex up, LV on the right.  2CH and 3CH: as a scanner turns a plane near the
-    sagittal, the
-    front of the body to the left and the head up, so that the apex points left."""
+    sagittal, the front of the body to the left and the head up, so that the apex points left.
+
+    `matrix` pixels to `field_mm`; `shape` (row, col) pixels are kept of them, None for all.
+    """
     frame = heart_frame(parameters)
     axes = _tilted(frame.axes, rng.normal(0.0, [2.5, 2.5, 5.0]))
     angle = np.deg2rad(LONG_AXIS_ANGLES_DEG[view])
@@ -148,5 +176,6 @@ def long_axis_plane(
     spacing = field_mm / matrix
     aim = frame.origin - 0.35 * parameters.lv_length_mm * long - (10.0 if view is View.CH4 else 0.0) * across
     centre = aim + right * rng.normal(0.0, 9.0) + down * rng.normal(0.0, 9.0) + normal * rng.normal(0.0, 1.5)
-    half = (matrix - 1) / 2 * spacing
-    return Planes((centre - half * (right + down))[None], right, down, matrix, matrix, spacing)
+    rows, cols = shape or (matrix, matrix)
+    corner = centre - 0.5 * spacing * ((cols - 1) * right + (rows - 1) * down)
+    return Planes(corner[None], right, down, rows, cols, spacing)

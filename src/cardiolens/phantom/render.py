@@ -2,68 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.anatomy import Anatomy, anatomy_of
-from cardiolens.phantom.compose import HeartPainter, touches_heart
+from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.heart import HeartParameters
+from cardiolens.phantom.mr import (
+    Contrast,
+    Image,
+    KSpace,
+    NoiseBank,
+    OffResonance,
+    Protocol,
+    acquisition_of,
+    contrast_of,
+    frame_times,
+    gather,
+    heart_phases,
+    stretch,
+    zoom_of,
+)
+from cardiolens.phantom.picture import Box, Picture, Scene, picture_of
 from cardiolens.phantom.planes import Planes, heart_frame, long_axis_plane, short_axis_planes
 from cardiolens.phantom.sampling import FlatTables
-from cardiolens.phantom.signal import Contrast, Image, KSpace, NoiseBank, coil_shading, look_up, sample_contrast
 from cardiolens.phantom.thorax import Thorax
 from cardiolens.study import Cine, Study, View
 
 SHIFTS = "phantom_shifts_mm"
 """Key in `Cine.attributes`: where the patient lay in each plane's breath-hold, "x,y,z;x,y,z" in LPS mm, for `masks`."""
+TRIGGER_DELAY = "phantom_trigger_delay"
+"""Key in `Cine.attributes`: share of a beat that the heart is ahead of the trigger times, for `masks`; absent for 0."""
+MANUFACTURER = "cardiolens phantom"
 
-_MARGIN_MM = 7.0
-
-
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """What all planes of one study share."""
-
-    anatomy: Anatomy
-    tables: FlatTables
-    thorax: Thorax
-    contrast: Contrast
-    thickness_mm: float
-    sub_slices: int
+_MOST_STORED = 4095
 
 
 def render_study(
     parameters: HeartParameters,
     *,
     seed: int,
-    matrix: int = 256,
-    field_mm: float = 350.0,
-    phases: int = 25,
-    sax_planes: int = 12,
-    slice_thickness_mm: float = 8.0,
+    protocol: Protocol | None = None,
+    matrix: int | None = None,
+    field_mm: float | None = None,
+    phases: int | None = None,
+    sax_planes: int | None = None,
+    slice_thickness_mm: float | None = None,
     slice_gap_mm: float | None = None,
     sub_slices: int = 3,
     noise: float | None = None,
     contrast: Contrast | None = None,
-    breath_hold_mm: float = 1.5,
+    breath_hold_mm: float | None = None,
     views: tuple[View, ...] = tuple(View),
 ) -> Study:
     """Scan one heart: a stack of short-axis planes and the long-axis views, all cut from the same anatomy.
 
     Args:
         parameters: the heart.
-        seed: everything the scan adds: planning, contrast, noise, breath-holds.  Same seed, same pixels.
-        matrix: rows and columns; field_mm: their extent.
-        phases: frames a beat, the first at the R wave.
-        sax_planes: planes of the stack, apex first.
-        slice_thickness_mm: of every plane; slice_gap_mm: between short-axis planes, None for what covers the heart
-            (0 to 4).
+        seed: everything the scan adds: planning, contrast, noise, breath-holds, odd beats.  Same seed, same pixels.
+        protocol: how it is scanned, None for `Protocol()`.
+        matrix, field_mm, phases, sax_planes, slice_thickness_mm, slice_gap_mm, breath_hold_mm: override the
+            protocol's where not None; a matrix given here is also the stored one.
         sub_slices: samples through the thickness.
-        noise: deviation in units of blood signal, None to draw it; contrast: tissue signals, None to draw them.
-        breath_hold_mm: deviation of the patient's place from one breath-hold to the next, head to foot.
+        noise: deviation in units of blood signal, None to draw it; contrast: tissue signals, None to draw them from
+            the protocol; one that is given also decides noise, shading, acquired share and round field.
         views: which to render.
 
     Returns:
@@ -72,145 +76,193 @@ def render_study(
     Raises:
         PhantomError: a matrix, field, count or thickness that no scanner makes; a heart that cannot be.
     """
-    _check(matrix, field_mm, phases, sax_planes, slice_thickness_mm, sub_slices)
+    if not 1 <= sub_slices <= 15:
+        raise PhantomError(f"render_study: sub_slices must lie in 1 to 15, got {sub_slices}")
+    protocol = (protocol or Protocol()).with_(
+        matrix=matrix,
+        field_mm=field_mm,
+        phases=phases,
+        sax_planes=sax_planes,
+        slice_thickness_mm=slice_thickness_mm,
+        slice_gap_mm=slice_gap_mm,
+        breath_hold_mm=breath_hold_mm,
+    )
     rng = np.random.default_rng([seed, 11])
-    drawn = sample_contrast(rng) if contrast is None else contrast
+    drawn = contrast_of(protocol, rng, parameters.tissue) if contrast is None else contrast
     if noise is not None:
         drawn = replace(drawn, noise=noise)
-    anatomy = anatomy_of(parameters)
-    tables = FlatTables(anatomy.tables(np.arange(phases) / phases))
-    scene = _Scene(anatomy, tables, Thorax(parameters), drawn, slice_thickness_mm, sub_slices)
-    step = _step(parameters, sax_planes, slice_thickness_mm, slice_gap_mm)
+    scene = _scene(parameters, protocol, drawn, seed, sub_slices)
+    bank = _noise_bank(scene, seed)
     cines = []
     for number, view in enumerate(View):
         if view not in views:
             continue
         draw = np.random.default_rng([seed, 12, number])
-        if view is View.SAX:
-            planes = short_axis_planes(parameters, draw, n=sax_planes, step_mm=step, matrix=matrix, field_mm=field_mm)
-        else:
-            planes = long_axis_plane(parameters, view, draw, matrix=matrix, field_mm=field_mm)
-        cines.append(_render_cine(scene, view, planes, draw, breath_hold_mm))
+        cines.append(_render_cine(scene, view, _plan(parameters, protocol, view, draw), draw, bank))
     return Study(tuple(cines), site="phantom", sex=parameters.sex, age=parameters.age)
 
 
-def _check(matrix: int, field_mm: float, phases: int, planes: int, thickness_mm: float, sub_slices: int) -> None:
-    limits = (
-        ("matrix", matrix, 32, 1024),
-        ("field_mm", field_mm, 100, 600),
-        ("phases", phases, 1, 100),
-        ("sax_planes", planes, 1, 40),
-        ("slice_thickness_mm", thickness_mm, 1, 20),
-        ("sub_slices", sub_slices, 1, 15),
+def _scene(parameters: HeartParameters, protocol: Protocol, contrast: Contrast, seed: int, sub_slices: int) -> Scene:
+    anatomy = anatomy_of(parameters)
+    return Scene(
+        anatomy=anatomy,
+        tables=FlatTables(anatomy.tables(heart_phases(protocol))),
+        thorax=Thorax(parameters),
+        frame=heart_frame(parameters),
+        contrast=contrast,
+        protocol=protocol,
+        field=OffResonance(
+            protocol.off_resonance_hz, parameters.lv_length_mm, np.random.default_rng([seed, 13]),
+        ),
+        sub_slices=sub_slices,
+    )  # fmt: skip
+
+
+def _shape(protocol: Protocol) -> tuple[int, int]:
+    """Rows and columns as acquired: whole numbers of what zero filling makes whole pixels of."""
+    _, q = zoom_of(protocol.matrix, protocol.stored_matrix)
+    step = int(np.lcm(q, 2))
+    short = min(max(round(protocol.matrix * protocol.phase_field / step), 1) * step, protocol.matrix)
+    return (short, protocol.matrix) if protocol.phase_encoding == "COL" else (protocol.matrix, short)
+
+
+def _noise_bank(scene: Scene, seed: int) -> NoiseBank:
+    """Noise of the study at the stored matrix, where less of k-space is filled than at the acquired one."""
+    protocol, (rows, cols) = scene.protocol, _shape(scene.protocol)
+    p, q = zoom_of(protocol.matrix, protocol.stored_matrix)
+    phase, frequency = (share * q / p for share in scene.contrast.acquired)
+    low_pass = KSpace(
+        rows * p // q,
+        cols * p // q,
+        (phase, frequency),
+        phase_axis=_phase_axis(protocol),
+        partial_fourier=protocol.partial_fourier,
     )
-    for name, value, low, high in limits:
-        if not low <= value <= high:
-            raise PhantomError(f"render_study: {name} must lie in {low} to {high}, got {value}")
+    draw = np.random.default_rng([seed, 14])
+    return NoiseBank(draw, scene.contrast.noise, low_pass, channels=protocol.channels)
 
 
-def _step(parameters: HeartParameters, n: int, thickness_mm: float, gap_mm: float | None) -> float:
-    if gap_mm is not None:
-        if gap_mm < 0:
-            raise PhantomError(f"render_study: slice_gap_mm must not be negative, got {gap_mm}")
-        return thickness_mm + gap_mm
-    needed = (parameters.lv_length_mm + 18.0) / max(n - 1, 1)
-    return thickness_mm + min(max(0.0, float(np.ceil(needed - thickness_mm))), 4.0)
+def _phase_axis(protocol: Protocol) -> int:
+    return 0 if protocol.phase_encoding == "COL" else 1
 
 
-def _render_cine(scene: _Scene, view: View, planes: Planes, rng: np.random.Generator, breath_hold_mm: float) -> Cine:
-    n, phases = len(planes.corner), scene.tables.n_phases
-    shifts = rng.normal(0.0, 1.0, (n, 3)) * np.array([0.2, 0.35, 1.0]) * breath_hold_mm
-    low_pass = KSpace(planes.rows, planes.cols, scene.contrast.acquired)
-    noise = NoiseBank(rng, planes.rows, planes.cols, scene.contrast.noise, low_pass)
+def _plan(parameters: HeartParameters, protocol: Protocol, view: View, rng: np.random.Generator) -> Planes:
+    matrix, field_mm, shape = protocol.matrix, protocol.field_mm, _shape(protocol)
+    if view is not View.SAX:
+        return long_axis_plane(parameters, view, rng, matrix=matrix, field_mm=field_mm, shape=shape)
+    n, thickness, gap = protocol.sax_planes, protocol.slice_thickness_mm, protocol.slice_gap_mm
+    if gap is None:
+        needed = (parameters.lv_length_mm + 18.0) / max(n - 1, 1)
+        gap = min(max(0.0, float(np.ceil(needed - thickness))), 4.0)
+    return short_axis_planes(
+        parameters, rng, n=n, step_mm=thickness + gap, matrix=matrix, field_mm=field_mm, shape=shape
+    )
+
+
+def _render_cine(scene: Scene, view: View, planes: Planes, rng: np.random.Generator, bank: NoiseBank) -> Cine:
+    protocol, n = scene.protocol, len(planes.corner)
+    shifts = rng.normal(0.0, 1.0, (n, 3)) * np.array([0.2, 0.35, 1.0]) * protocol.breath_hold_mm
+    zoom = zoom_of(protocol.matrix, protocol.stored_matrix)
+    stored = planes.zoomed(*zoom)
     gain = scene.contrast.scale * float(np.exp(rng.normal(0.0, 0.05)))
-    round_field = _disc(planes.rows, planes.cols) if scene.contrast.round_field else None
-    frames = np.empty((n, phases, planes.rows, planes.cols), dtype=np.uint16)
+    mask = _disc(stored.rows, stored.cols) if scene.contrast.round_field else None
+    frames = np.empty((n, protocol.phases, stored.rows, stored.cols), dtype=np.uint16)
     for k in range(n):
-        still, change, box = _render_plane(scene, planes, k, shifts[k], low_pass)
-        for i in range(phases):
-            image = still.copy()
-            image[box] += change[i]
-            image = noise.add(image)
-            if round_field is not None:
-                image *= round_field
+        picture = _acquired(scene, picture_of(scene, planes, k, shifts[k], zoom[1]), rng)
+        for i in range(protocol.phases):
+            image = picture.still.copy()
+            image[picture.box] += picture.change[i]
+            image = bank.add(image, rng, picture.gain)
+            if mask is not None:
+                image *= mask
             image *= gain
-            np.clip(image, 0, 4095, out=image)
+            np.clip(image, 0, _MOST_STORED, out=image)
             frames[k, i] = image
-    rr = scene.anatomy.parameters.rr_ms
-    times = np.tile(np.arange(phases) * rr / phases, (n, 1))
     return Cine(
         view,
         frames,
         source=f"phantom {view}",
-        spacing_mm=(planes.spacing_mm, planes.spacing_mm),
-        slice_positions_mm=planes.positions_mm,
-        trigger_times_ms=times,
-        affine=planes.affine,
-        attributes={
-            "manufacturer": "cardiolens phantom",
-            "field_strength_t": 1.5,
-            "slice_thickness_mm": scene.thickness_mm,
-            "heart_rate": scene.anatomy.parameters.heart_rate,
-            SHIFTS: ";".join(",".join(f"{v:.4f}" for v in shift) for shift in shifts),
-        },
+        spacing_mm=(stored.spacing_mm, stored.spacing_mm),
+        slice_positions_mm=stored.positions_mm,
+        trigger_times_ms=np.tile(frame_times(protocol) * scene.anatomy.parameters.rr_ms, (n, 1)),
+        affine=stored.affine,
+        attributes=_attributes(scene, planes, shifts),
     )
 
 
-def _render_plane(
-    scene: _Scene, planes: Planes, k: int, shift: npt.NDArray[np.float64], low_pass: KSpace
-) -> tuple[Image, Image, tuple[slice, slice]]:
-    """Signal of one plane: still part (row, col), and what the heart adds to it (time, row, col) within a box."""
-    rows, cols, spacing = planes.rows, planes.cols, planes.spacing_mm
-    across, along = np.arange(cols) * spacing, np.arange(rows) * spacing
-    grid = planes.corner[k] + along[:, None, None] * planes.down + across[None, :, None] * planes.right
-    points = (grid + shift).astype(np.float32).reshape(-1, 3)
-    c, thorax = scene.contrast, scene.thorax
-    shade = coil_shading(points, thorax.front_y, c)
-    normal = planes.normal.astype(np.float32)
-    half = np.float32(0.25 * scene.thickness_mm)
-    grain = thorax.grain(points)
-    still, lung = (
-        np.float32(0.5) * (a + b)
-        for a, b in zip(*(thorax.render(points + s * half * normal, grain, c, spacing) for s in (-1, 1)), strict=True)
-    )
-    picture = still.reshape(rows, cols)
-    thorax.add_lung_vessels(picture, lung.reshape(rows, cols), planes, k, shift, scene.thickness_mm, 0.75)
-    heart = heart_frame(scene.anatomy.parameters).to_heart(points.astype(np.float64)).astype(np.float32)
-    moving = np.flatnonzero(touches_heart(scene.anatomy, scene.tables, heart, _MARGIN_MM))
-    change, box = _moving_part(scene, planes, still, shade, points, moving)
-    static = low_pass((still * shade).reshape(rows, cols))
-    if len(moving):
-        local = KSpace(change.shape[1], change.shape[2], c.acquired)
-        change = local(change)
-    return static, change, box
+def _acquired(scene: Scene, picture: Picture, rng: np.random.Generator) -> Picture:
+    """The picture as the scanner reconstructs it, without noise, at the stored matrix."""
+    protocol, axis = scene.protocol, _phase_axis(scene.protocol)
+    zoom = zoom_of(protocol.matrix, protocol.stored_matrix)
+
+    def scanned(images: Image) -> Image:
+        rows, cols = images.shape[-2:]
+        filtered = KSpace(
+            rows,
+            cols,
+            scene.contrast.acquired,
+            phase_axis=axis,
+            partial_fourier=protocol.partial_fourier,
+            zoom=zoom,
+        )
+        return filtered(images)
+
+    still, change = scanned(picture.still), scanned(picture.change)
+    box = _zoomed(picture.box, zoom)
+    how = acquisition_of(protocol, scene.anatomy.parameters.rhythm, still.shape[axis], rng)
+    if how is not None:
+        change, box = _whole_length(change, box, still.shape, axis)
+        change = gather(change, how, axis)
+    return Picture(still, change, box, None if picture.gain is None else stretch(picture.gain, zoom))
 
 
-def _moving_part(
-    scene: _Scene, planes: Planes, still: Image, shade: Image, points: Image, moving: npt.NDArray[np.intp]
-) -> tuple[Image, tuple[slice, slice]]:
-    """Difference (time, row, col) that the heart makes to the still picture, in the smallest even box with a margin."""
-    if len(moving) == 0:
-        return np.zeros((scene.tables.n_phases, 1, 1), np.float32), (slice(0, 1), slice(0, 1))
-    r, c = np.divmod(moving, planes.cols)
-    r0, r1 = max(int(r.min()) - 4, 0), min(int(r.max()) + 5, planes.rows)
-    c0, c1 = max(int(c.min()) - 4, 0), min(int(c.max()) + 5, planes.cols)
-    offsets = (np.arange(scene.sub_slices) + 0.5) / scene.sub_slices - 0.5
-    normal = planes.normal.astype(np.float32)
-    layers = [points[moving] + np.float32(o * scene.thickness_mm) * normal for o in offsets]
-    stacked = np.concatenate(layers)
-    frame = heart_frame(scene.anatomy.parameters)
-    heart = frame.to_heart(stacked.astype(np.float64)).astype(np.float32)
-    speckle = look_up(scene.thorax.texture, heart, 2.2)
-    painter = HeartPainter(scene.anatomy, scene.tables, heart, speckle, scene.contrast, planes.spacing_mm)
-    under = np.tile(still[moving], scene.sub_slices)
-    change = np.zeros((scene.tables.n_phases, r1 - r0, c1 - c0), dtype=np.float32)
-    for i, image in enumerate(painter.frames(under)):
-        mean = image.reshape(scene.sub_slices, -1).mean(0)
-        change[i, r - r0, c - c0] = (mean - still[moving]) * shade[moving]
-    return change, (slice(r0, r1), slice(c0, c1))
+def _zoomed(box: Box, zoom: tuple[int, int]) -> Box:
+    p, q = zoom
+    rows, cols = (slice(side.start * p // q, side.stop * p // q) for side in box)
+    return rows, cols
+
+
+def _whole_length(change: Image, box: Box, shape: tuple[int, ...], axis: int) -> tuple[Image, Box]:
+    """`change` (time, row, col) in a box that spans the whole image along `axis`."""
+    sides = list(box)
+    sides[axis] = slice(0, shape[axis])
+    around = [(0, 0), (0, 0), (0, 0)]
+    around[axis + 1] = (box[axis].start, shape[axis] - box[axis].stop)
+    return np.pad(change, around), (sides[0], sides[1])
+
+
+def _attributes(scene: Scene, planes: Planes, shifts: npt.NDArray[np.float64]) -> dict[str, str | float]:
+    """Facts under the DICOM reader's names, and what only a phantom knows."""
+    protocol, rate = scene.protocol, scene.anatomy.parameters.heart_rate
+    facts: dict[str, str | float] = {
+        "Manufacturer": MANUFACTURER,
+        "ManufacturerModelName": f"phantom, {protocol.vendor} manner",
+        "MagneticFieldStrength": protocol.field_strength_t,
+        "RepetitionTime": round(protocol.header_repetition_ms, 3),
+        "EchoTime": round(protocol.echo_ms, 3),
+        "FlipAngle": round(protocol.flip_deg, 1),
+        "SliceThickness": protocol.slice_thickness_mm,
+        "HeartRate": round(rate),
+        "NominalInterval": round(scene.anatomy.parameters.rr_ms),
+        "PixelBandwidth": protocol.bandwidth_hz,
+        "InPlanePhaseEncodingDirection": protocol.phase_encoding,
+        "PercentPhaseFieldOfView": round(100.0 * protocol.phase_field),
+        "PercentSampling": round(100.0 * scene.contrast.acquired[0]),
+        "PartialFourier": protocol.partial_fourier,
+        "ParallelReductionFactorInPlane": protocol.acceleration,
+        "CardiacSynchronizationTechnique": protocol.gating.upper(),
+        SHIFTS: ";".join(",".join(f"{v:.4f}" for v in shift) for shift in shifts),
+    }
+    if len(planes.corner) > 1:
+        facts["SpacingBetweenSlices"] = round(float(np.diff(planes.positions_mm).mean()), 4)
+    if protocol.agent_mm > 0:
+        facts["ContrastBolusAgent"] = "simulated gadolinium"
+    if protocol.trigger_delay:
+        facts[TRIGGER_DELAY] = protocol.trigger_delay
+    return facts
 
 
 def _disc(rows: int, cols: int) -> Image:
     y, x = np.ogrid[:rows, :cols]
-    radius = np.hypot((y - (rows - 1) / 2) / rows, (x - (cols - 1) / 2) / cols)
+    radius = np.hypot((y - (rows - 1) / 2) / max(rows, cols), (x - (cols - 1) / 2) / max(rows, cols))
     return np.asarray(radius < 0.43, dtype=np.float32)

@@ -40,7 +40,7 @@ class Sampler:
 
     Attributes:
         x, y, z: heart coordinates, x and y from the (bent) long axis; radius: distance from it; la, ra: squared
-            elliptic distances from the atrial axes.  All (n,).
+            half-width of the atrial section through the point, la_steep, ra_steep: its slope; see `Atrium`.  All (n,).
     """
 
     def __init__(self, anatomy: Anatomy, points: Image) -> None:
@@ -51,10 +51,11 @@ class Sampler:
         self.x, self.y, self.z = (v.astype(np.float32) for v in (x, y, height))
         self.radius = np.hypot(self.x, self.y)
         self.flat_x, self.flat_y = points[:, 0].astype(np.float32), points[:, 1].astype(np.float32)
-        self.la, self.ra = (
-            ((points[:, 0] - a.x) ** 2 + ((points[:, 1] - a.y) / a.aspect) ** 2).astype(np.float32)
-            for a in (anatomy.left_atrium, anatomy.right_atrium)
+        (half_la, steep_la), (half_ra, steep_ra) = (
+            a.half_width_at(points) for a in (anatomy.left_atrium, anatomy.right_atrium)
         )
+        self.la, self.ra = (half_la**2).astype(np.float32), (half_ra**2).astype(np.float32)
+        self.la_steep, self.ra_steep = steep_la.astype(np.float32), steep_ra.astype(np.float32)
         n, heights = len(points), len(anatomy.heights)
         turn = np.arctan2(-y, x) / (2 * np.pi / N_ANGLES) % N_ANGLES
         a0 = np.minimum(np.floor(turn).astype(np.int32), N_ANGLES - 1)

@@ -43,19 +43,40 @@ def segment_field(values: Any, u: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Atrium:
-    """Elliptic sections about (x, y), `aspect` their depth against width, from the valve plane to `roof` (heart z,
-    mm)."""
+    """Elliptic sections that all touch the atrial septum, from the valve plane to `roof` (heart z, mm): an atrium
+    empties by its free wall, and the septum stays.
 
-    x: float
+    Attributes:
+        septum_x: where the septum bounds it; side: +1 to the left of it, -1 to the right, seen from the patient.
+        y: of the centres of the sections; aspect: their depth against width.
+    """
+
+    septum_x: float
+    side: float
     y: float
     aspect: float
     roof: float
 
+    def half_width_at(self, points: Any) -> tuple[FloatArray, FloatArray]:
+        """Half-width (mm) of the section whose border passes through each point (n, 3), and how steeply that figure
+        changes with place (per mm).  A point is inside where the figure is less than the section's half-width."""
+        across = np.maximum(self.side * (points[:, 0] - self.septum_x), 0.05)
+        deep = (points[:, 1] - self.y) / self.aspect
+        ratio = deep / across
+        steep = np.hypot(0.5 * (1.0 - ratio**2), ratio / self.aspect)
+        half = 0.5 * (across + deep * ratio)
+        beyond = self.side * (points[:, 0] - self.septum_x) < 0.05
+        return np.where(beyond, 1e3, np.minimum(half, 1e3)), np.where(beyond, 1.0, np.clip(steep, 0.4, 30.0))
+
+    def centre_x(self, half_width: float) -> float:
+        """Where a section of this half-width has its centre."""
+        return self.septum_x + self.side * half_width
+
     @staticmethod
     def profile(share: FloatArray) -> FloatArray:
         """Squared half-width against height, 1 at the widest; negative above the roof."""
-        t = (share - 0.5) / 0.5
-        return np.where(t < 0, 1.0 - 0.25 * np.abs(t) ** 2.2, 1.0 - np.abs(t) ** 2.6)
+        t = (share - 0.48) / 0.52
+        return np.where(t < 0, 1.0 - 0.52 * np.abs(t) ** 2.0, 1.0 - np.abs(t) ** 2.3)
 
     def half_width2(self, volume_ml: FloatArray, valve_z: FloatArray) -> FloatArray:
         """Squared greatest half-width (mm2) that gives the volume between valve plane and roof."""

@@ -58,7 +58,7 @@ def great_vessels(anatomy: Anatomy, share: float) -> GreatVessels:
     p, v = anatomy.parameters, anatomy.parameters.vessels
     size = (p.lv_edv_ml / 160.0) ** (1 / 3)
     base = float(anatomy.mitral_z(np.array([share]))[0])
-    annulus = np.array([-11.0 * size - _OVERRIDE_MM * v.override, -9.5 * size, base - 3.0])
+    annulus = np.array([-11.0 * size - _OVERRIDE_MM * v.override, -13.0 * size, base - 3.0])
     sinus = annulus + np.array([-6.0, -5.0, 20.0])
     bend = sinus + np.array([-7.0, -14.0, 26.0]) + [0.0, 0.0, 0.5 * p.mapse_mm * share]
     arch = bend + np.array([14.0, -75.0, 34.0])

@@ -140,7 +140,7 @@ def other_mass(draft: Draft, rng: Rng) -> None:
 
 def lipomatous(draft: Draft, rng: Rng) -> None:
     """Fat in the atrial septum, 20 mm or more, that leaves out the fossa: the old and the heavy."""
-    draft.septa |= {"atrial_mm": 20.5 + rng.gamma(1.6, 2.6), "atrial_fat": True}
+    draft.septa |= {"atrial_mm": min(20.5 + rng.gamma(1.6, 2.6), 36.0), "atrial_fat": True}
     draft.of["epicardial_fat_mm"] = max(draft.of["epicardial_fat_mm"], rng.uniform(5.0, 10.0))
 
 

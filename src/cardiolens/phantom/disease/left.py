@@ -75,10 +75,11 @@ def apical_aneurysm(draft: Draft, rng: Rng) -> None:
 def hypertrophic(draft: Draft, rng: Rng) -> None:
     """Hypertrophic cardiomyopathy: asymmetric septal, apical, mid-ventricular or all round."""
     draft.of["wall_mm"] = clip_normal(rng, 8.0, 0.9, 6.5, 10.0)
-    thickest = rng.uniform(15.0, 27.0)
+    thickest = rng.uniform(15.5, 27.0)
     draft.causes["hypertrophic cardiomyopathy"] = float(np.clip((thickest - 14.0) / 12.0, 0.0, 1.0))
-    peak = thickest / draft.of["wall_mm"]
     kind = str(rng.choice(["septal", "apical", "mid", "concentric"], p=[0.7, 0.12, 0.08, 0.1]))
+    taper = {"septal": 1.0, "apical": 0.8, "mid": 0.88, "concentric": 1.0}[kind]  # the wall thins towards the apex
+    peak = thickest / (taper * draft.of["wall_mm"])
     shares = {
         "septal": {2: 1.0, 3: 0.85, 8: 0.95, 9: 0.85, 1: 0.35, 7: 0.35, 14: 0.35, 4: 0.1, 10: 0.1},
         "apical": {13: 0.9, 14: 1.0, 15: 0.9, 16: 0.9, 17: 0.8, 8: 0.25, 9: 0.25},

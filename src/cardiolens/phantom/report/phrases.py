@@ -1,6 +1,6 @@
-"""The words of the report writer: `[a|b]` is a choice, `{name}` a value.
+"""The words of the report writer for grades and for the left ventricle: `[a|b]` is a choice, `{name}` a value.
 
-Original sentences; none is taken from a patient's report.
+The other structures are in `phrases_right`, `phrases_rest` and `phrases_frame`, the conditions in `diagnoses`.  Original sentences; none is taken from a patient's report.
 Kept to common radiology words so that a corpus of them fits a vocabulary of a few thousand word pieces.
 """
 
@@ -9,7 +9,6 @@ Kept to common radiology words so that a corpus of them fits a vocabulary of a f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 # -- words for grades -------------------------------------------------------------------------------------------------
 
@@ -143,6 +142,10 @@ WALL_SEPTAL = (
     "The [interventricular septum|septum] measures up to {wall} in end-diastole and is out of proportion to the free wall.",
     "Maximum wall thickness is {wall}, in the septum; the lateral wall is [near normal|much thinner].",
 )
+WALL_APICAL = (
+    "There is {grade} thickening of the [apical segments|LV apex], up to {wall}[, with a spade-shaped cavity|].",
+    "Maximum wall thickness is {wall}, in the apical segments; the basal walls are [thinner|near normal].",
+)
 MASS = (
     "[LV|Left ventricular] mass is {mass}[, {massi}| ({massi})|][, which is {mass_word}|].",
     "Indexed LV mass is {massi} ({mass_word}).",
@@ -163,231 +166,16 @@ MOTION_REGIONAL = (
     "Regional wall motion: {motion}.",
     "[Wall motion analysis shows|Cine imaging shows] {motion}[, with preserved motion elsewhere|].",
 )
-
-# -- sentences: the other structures ----------------------------------------------------------------------------------
-
-RIGHT_VENTRICLE = (
-    "[The right ventricle|The RV] is {rv_size}, with {rv_f} [systolic function|function][ (RVEF {rvef})|].",
-    "[RV|Right ventricular] size and function: {rv_size}, [RVEF {rvef}|function {rv_f}].",
-    "[The right ventricle|The RV] is {rv_size}; [RV|right ventricular] ejection fraction [is|measures] {rvef}[, {rv_f}|].",
-    "RV volumes: EDV {rv_edv}[ ({rv_edvi})|], ESV {rv_esv}, RVEF {rvef}[; the chamber is {rv_size}|].",
+THINNED = (
+    "The [affected|akinetic] segments are thinned.",
+    "[Associated|There is] wall thinning[ in this region| of the akinetic segments].",
 )
-TAPSE = ("[TAPSE|Tricuspid annular plane systolic excursion] is {tapse}.",)
-ATRIA = (
-    "[The left atrium|The LA] is {la_size}[ ({la})| ({lai})|] and [the right atrium|the RA] is {ra_size}.",
-    "[Atrial sizes|Atria]: left {la_size}[ ({lai})|], right {ra_size}.",
+ANEURYSM = (
+    "There is an aneurysm of the [LV |]{aneurysm_site}, bulging by {bulge}.",
+    "The [LV |]{aneurysm_site} bulges outward by {bulge} [in diastole and systole|and does not contract].",
 )
-LEFT_ATRIUM = (
-    "[The left atrium|The LA] is {la_size}[ (maximum volume {la})| ({lai})|].",
-    "[Left atrial|LA] [volume|maximum volume] [is|measures] {la}; the chamber is {la_size}.",
-)
-RIGHT_ATRIUM = ("[The right atrium|The RA] is {ra_size}.",)
-ATRIA_NORMAL = ("[Both atria are|The atria are] [normal in size|of normal size].", "Normal [biatrial|atrial] size.")
-VALVES = (
-    "[No|There is no] significant valvular [regurgitation|abnormality][ on the cine images|].",
-    "The valves [open normally|are unremarkable].",
-    "The [mitral|aortic] valve [leaflets are thin|opens well][, with no visible regurgitant jet|].",
-    "No significant [mitral|aortic|tricuspid] regurgitation [or stenosis|] is [seen|identified].",
-)
-PERICARDIUM_NORMAL = (
-    "[No|There is no] pericardial effusion[ or thickening|].",
-    "The pericardium is [normal|unremarkable][, without effusion|, with no effusion|].",
-    "No fluid is seen in the pericardial space.",
-)
-PERICARDIUM_EFFUSION = (
-    "There is a {effusion} pericardial effusion[, up to {effusion_mm}| measuring {effusion_mm} at its deepest].",
-    "A {effusion} [circumferential|] pericardial effusion is [present|noted] ({effusion_mm}).",
-    "Pericardial fluid surrounds the heart, {effusion_mm} at its deepest ({effusion}).",
-)
-AORTA = (
-    "The [thoracic aorta|ascending aorta|aortic root] is [normal in caliber|not dilated|unremarkable].",
-    "[The great vessels are|The pulmonary trunk is] [normal|unremarkable].",
-)
-NO_CONTRAST = ("[No contrast was given|Gadolinium was not given], so [scar|late enhancement] was not assessed.",)
-LGE: Mapping[str, tuple[str, ...]] = {
-    "ischemic cardiomyopathy": (
-        "[Subendocardial|Near-transmural|Transmural] late [gadolinium|] enhancement is [seen|present] in the same territory.",
-        "Late enhancement images show [subendocardial|transmural] scar where the wall moves poorly.",
-    ),
-    "hypertrophic cardiomyopathy": (
-        "Patchy late enhancement is [seen|present] at the RV insertion points.",
-        "[Patchy|Focal] mid-wall late gadolinium enhancement is seen in the septum.",
-    ),
-    "dilated cardiomyopathy": (
-        "[Linear|Faint] mid-wall late enhancement is [seen|present] in the septum.",
-        "No late gadolinium enhancement is seen.",
-    ),
-    "": (
-        "[No|There is no] late gadolinium enhancement[ in either ventricle|].",
-        "Late enhancement images are [normal|unremarkable].",
-    ),
-}
-
-# -- indication and technique -----------------------------------------------------------------------------------------
-
-COMPLAINTS = (
-    "[chest pain|shortness of breath|dyspnea on exertion|palpitations|reduced exercise tolerance]",
-    "[an abnormal ECG|an abnormal echocardiogram|syncope|ankle swelling|frequent ventricular ectopy]",
-    "[poor acoustic windows on echocardiography|a murmur|raised troponin with normal coronary arteries]",
-)
-INDICATION = (
-    "{age}-year-old {person} with {complaint}.",
-    "{complaint_start} in a {age}-year-old {person}.",
-    "{age} year old {person} [with|presenting with] {complaint}[, for assessment of LV function|].",
-    "[{Person}|Patient], aged {age}, [referred for|sent for] {complaint}.",
-)
-INDICATION_EXTRA = (
-    "[Evaluate for|Rule out|Query|Please assess for] {suspect}.",
-    "[Family history of|A relative has] {suspect}.",
-    "Suspected {suspect}.",
-    "[Assess|Please assess] [volumes|LV size] and function.",
-    "History of [hypertension|diabetes|smoking|asthma|thyroid disease].",
-)
-TECHNIQUE = (
-    "[Breath-held|Breath-hold] cine [SSFP|steady-state free precession] images [were acquired|were obtained] in [short-axis and long-axis"
-    " planes|the short axis and the two, three and four chamber views].",
-    "[Cardiac MRI|CMR] at [1.5 T|1.5 Tesla] with [retrospective ECG gating|ECG gating]; cine imaging in standard planes.",
-    "[Standard|Routine] cine imaging of the heart was performed[ without complication|].",
-)
-TECHNIQUE_EXTRA = (
-    "Image quality is [good|adequate|limited by breathing artifact|diagnostic].",
-    "Volumes were measured from the short-axis stack, papillary muscles counted as blood.",
-    "Height {height}, weight {weight}, BSA {bsa}.",
-    "Heart rate during the scan was {rate} beats per minute[, regular|].",
-    "[No prior cardiac MRI is available|There is no previous study] for comparison.",
-)
-INCIDENTAL = (
-    "[A small|A simple] [hepatic|renal] cyst is [noted|seen] incidentally.",
-    "Mild dependent atelectasis at the lung bases.",
-    "A [small|] hiatal hernia is noted.",
-    "Degenerative change is seen in the thoracic spine.",
-    "The visualized upper abdomen is unremarkable.",
-    "No enlarged mediastinal lymph nodes.",
-    "Limited views of the lungs show no gross abnormality.",
-    "[A|] breast implant artifact does not affect the heart.",
-)
-CLOSING = (
-    "[Clinical correlation is advised|Please correlate with the clinical picture].",
-    "[Follow-up|Repeat] imaging in [six|twelve] months [is suggested|could be considered].",
-    "These results were discussed with the referring team.",
-    "Thank you for this referral.",
-)
-
-# -- diagnoses --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Names of one condition, and how to tell of it without a name."""
-
-    names: tuple[str, ...]
-    described: tuple[str, ...]
-
-
-DIAGNOSES: Mapping[str, Diagnosis] = {
-    "dilated cardiomyopathy": Diagnosis(
-        ("dilated cardiomyopathy", "a dilated cardiomyopathy", "dilated cardiomyopathy (DCM)"),
-        (
-            "The ventricle is enlarged and moves poorly in all walls.",
-            "Enlarged LV with globally reduced contraction and walls of even thickness.",
-        ),
-    ),
-    "ischemic cardiomyopathy": Diagnosis(
-        ("ischemic cardiomyopathy", "an ischemic cardiomyopathy", "ischemic cardiomyopathy with prior infarction"),
-        (
-            "The wall motion abnormality follows a coronary territory.",
-            "Regional loss of contraction in a coronary distribution.",
-        ),
-    ),
-    "hypertrophic cardiomyopathy": Diagnosis(
-        (
-            "hypertrophic cardiomyopathy",
-            "HCM",
-            "hypertrophic cardiomyopathy (HCM)",
-            "asymmetric septal hypertrophic cardiomyopathy",
-        ),
-        (
-            "Marked thickening confined to the septum.",
-            "The septum is thick out of proportion to the rest of the ventricle.",
-        ),
-    ),
-    "left ventricular hypertrophy": Diagnosis(
-        ("left ventricular hypertrophy", "LV hypertrophy", "concentric left ventricular hypertrophy", "LVH"),
-        (
-            "Evenly thickened LV walls.",
-            "The LV walls are thick all round, with no focal predominance.",
-        ),
-    ),
-    "right ventricular dilation": Diagnosis(
-        ("right ventricular dilation", "RV dilation", "right ventricular enlargement"),
-        (
-            "The right ventricle is large for body size.",
-            "Large right heart chambers.",
-        ),
-    ),
-    "pericardial effusion": Diagnosis(
-        ("pericardial effusion", "a pericardial effusion"),
-        (
-            "Fluid is present around the heart.",
-            "The heart is surrounded by fluid.",
-        ),
-    ),
-}
-OTHER_SUSPECTS = (
-    "cardiac amyloidosis",
-    "cardiac sarcoidosis",
-    "myocarditis",
-    "LV non-compaction",
-    "arrhythmogenic right ventricular cardiomyopathy",
-    "constrictive pericarditis",
-    "an intracardiac thrombus",
-    "a cardiac mass",
-    "an atrial septal defect",
-    "a ventricular septal defect",
-)
-ASSERT = (
-    "[Findings|Appearances|The features] are [consistent with|in keeping with|typical of|those of] {name}.",
-    "{Name}.",
-    "[Overall|Overall, the] picture of {name}.",
-    "[Imaging diagnosis|Conclusion]: {name}.",
-)
-ASSERT_FINDING = (
-    "{Name}.",
-    "{Extent} {bare}.",
-    "[The main finding is|Main finding:] {extent} {bare}.",
-    "[The study shows|There is] {extent} {bare}.",
-)
-HEDGE = (
-    "[Findings|Appearances] [may represent|are suggestive of|raise the possibility of|could be due to] {name}.",
-    "{Name} [is likely|is possible|should be considered|is favored].",
-    "{Name} cannot be excluded.",
-    "Possible {name}.",
-)
-EXCLUDE = (
-    "[No|There is no] [evidence|imaging evidence|sign] of {name}.",
-    "[Nothing|There is nothing] to suggest {name}.",
-    "[Findings|Appearances] do not support {name}.",
-    "[The study is negative|Negative] for {name}.",
-    "No features of {name}.",
-)
-
-# -- impression -------------------------------------------------------------------------------------------------------
-
-SUMMARY = (
-    "[A {lv_attribute}|{lv_attribute}] left ventricle with {f_attribute} systolic function[ (LVEF {ef})|, LVEF {ef}|, EF {ef}|].",
-    "{function_noun}[, LVEF {ef}| (EF {ef})|]. [The LV is {lv_size}|LV cavity {lv_size}].",
-    "LVEF {ef}, {f_attribute} [LV|left ventricular] function; the [ventricle|LV] is {lv_size}.",
-    "[The left ventricle|The LV] is {lv_size} and contracts {contracts}[ (LVEF {ef})|, with an ejection fraction of {ef}].",
-    "[LV|Left ventricular] ejection fraction [is|of] {ef}, [consistent with|indicating] {function_noun}[; LV {lv_size}|].",
-    "{function_noun} with a {lv_attribute} [ventricle|LV][; EF {ef}|].",
-)
-RV_SUMMARY = (
-    "[The RV is {rv_size}, with {rv_f} function|{rv_size_attribute} right ventricle, function {rv_f}].",
-    "Right ventricle {rv_size}; RV function {rv_f}.",
-)
-LA_SUMMARY = ("{la_grade} left atrial enlargement.", "[The left atrium|LA] is {la_size}.")
-NORMAL_STUDY = (
-    "[Normal|Structurally normal] [cardiac MRI|heart|study].",
-    "No significant cardiac abnormality.",
-    "[Normal|Unremarkable] examination.",
+NONCOMPACTED = (
+    "The [LV|left ventricular] wall has [two layers|a two-layered look], with a [spongy|heavily trabeculated] inner layer up to {noncompacted}.",
+    "[Prominent|Coarse] trabeculation [of the LV|towards the LV apex] with deep recesses; the inner layer [is|measures] {noncompacted}.",
+    "Heavy trabeculation of the [apical and lateral|mid and apical] [LV|left ventricle], non-compacted layer {noncompacted}.",
 )
