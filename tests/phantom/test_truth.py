@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from cardiolens.phantom.anatomy import anatomy_of
-from cardiolens.phantom.heart import HeartParameters, sample_parameters
+from cardiolens.phantom.disease import sample_parameters
+from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.labels import masks
+from cardiolens.phantom.motion import beat_times
 from cardiolens.phantom.planes import heart_frame
 from cardiolens.phantom.truth import truth_of
 from cardiolens.study import Cine
@@ -40,8 +43,6 @@ def _fine_cine(p, shares_ms, step=STEP):
 
 @pytest.mark.parametrize("condition", ["normal", "ischemic cardiomyopathy", "hypertrophic cardiomyopathy"])
 def test_voxel_counts_at_1_mm_agree_with_truth_within_2_percent(condition):
-    from cardiolens.phantom.motion import beat_times
-
     p = sample_parameters(np.random.default_rng(11), condition=condition)
     t = truth_of(p)
     times = np.array([0.0, beat_times(p).end_systole]) * p.rr_ms
@@ -55,6 +56,47 @@ def test_voxel_counts_at_1_mm_agree_with_truth_within_2_percent(condition):
     assert ml[0, 3] == pytest.approx(t.rv_edv_ml, rel=0.02)
     assert ml[1, 3] == pytest.approx(t.rv_esv_ml, rel=0.02)
     assert ml[1, 4] == pytest.approx(t.la_volume_ml, rel=0.03)
+
+
+def _long_axis(p):
+    """Mitral plane and LV length (mm) at end-diastole and end-systole, read off 1 mm masks on a grid askew."""
+    turn = Rotation.from_euler("xyz", [9.0, -7.0, 20.0], degrees=True).as_matrix()
+    size, frame = 190, heart_frame(p)
+    affine = np.eye(4)
+    affine[:3, :3] = frame.axes @ turn
+    affine[:3, 3] = frame.to_patient(np.array([-5.0, 0.0, -40.0]) - turn @ np.full(3, size / 2))
+    positions = affine[:3, 3] @ affine[:3, 2] + np.arange(size)
+    times = np.array([0.0, beat_times(p).end_systole]) * p.rr_ms
+    cine = Cine(
+        "SAX",
+        np.broadcast_to(np.zeros((), np.uint8), (size, 2, size, size)),
+        spacing_mm=(1.0, 1.0),
+        slice_positions_mm=positions,
+        trigger_times_ms=np.tile(times, (size, 1)),
+        affine=affine,
+    )
+    label = masks(p, cine)
+    found = []
+    for i in range(2):
+        k, r, c = np.nonzero(label[:, i] == 1)
+        z = frame.to_heart(np.stack([c, r, k], 1) @ affine[:3, :3].T + affine[:3, 3])[:, 2]
+        area, edges = np.histogram(z, bins=np.arange(z.min() - 0.5, z.max() + 1.0, 1.0))
+        middle = 0.5 * (edges[1:] + edges[:-1])
+        apex = np.roots(np.polyfit(middle[3:12], area[3:12], 2)).real
+        apex = apex[np.argmin(np.abs(apex - z.min()))]
+        section = np.polyval(np.polyfit(middle[-30:-7], area[-30:-7], 2), middle[-5])  # just below the mitral plane
+        mitral = middle[-8] + 0.5 + area[-7:].sum() / section
+        found.append((mitral, mitral - apex))
+    return found
+
+
+@pytest.mark.parametrize("condition", ["normal", "non-ischemic cardiomyopathy", "amyloidosis"])
+def test_mapse_and_gls_read_off_1_mm_masks_agree_with_truth_within_3_percent(condition):
+    p = sample_parameters(np.random.default_rng(5), condition=condition)
+    t = truth_of(p)
+    (top_ed, long_ed), (top_es, long_es) = _long_axis(p)
+    assert top_ed - top_es == pytest.approx(t.mapse_mm, rel=0.03)
+    assert 100 * (1 - long_es / long_ed) == pytest.approx(t.gls_pct, rel=0.03)
 
 
 def test_muscle_volume_is_constant_over_the_whole_beat():

@@ -32,7 +32,14 @@ class Canvas:
     """What findings share: the points, their place in the heart, texture, tissue signals and pixel width (mm)."""
 
     def __init__(
-        self, anatomy: Anatomy, tables: FlatTables, at: Sampler, points: Image, speckle: Image, contrast: Contrast, width: float
+        self,
+        anatomy: Anatomy,
+        tables: FlatTables,
+        at: Sampler,
+        points: Image,
+        speckle: Image,
+        contrast: Contrast,
+        width: float,
     ) -> None:
         self.anatomy, self.tables, self.at = anatomy, tables.source, at
         self.points, self.speckle, self.contrast, self.width = points, speckle, contrast, width

@@ -16,7 +16,6 @@ from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
 from cardiolens.phantom.vessels import great_vessels
 
 
-
 def findings_of(canvas: Canvas) -> list[Finding]:
     """Everything that the parameters of the canvas's heart ask for, in the order of drawing."""
     p = canvas.anatomy.parameters
@@ -42,7 +41,9 @@ class AtrialSeptum:
         self._c, p, a = canvas, canvas.anatomy.parameters, canvas.anatomy
         left, right = a.left_atrium, a.right_atrium
         self._p, self._middle = p, 0.5 * (left.roof + right.roof)
-        self._at = canvas.near(np.array([0.5 * (left.septum_x + right.septum_x), 0.5 * (left.y + right.y), 0.45 * self._middle]), 62.0)
+        self._at = canvas.near(
+            np.array([0.5 * (left.septum_x + right.septum_x), 0.5 * (left.y + right.y), 0.45 * self._middle]), 62.0
+        )
         points = canvas.points[self._at]
         self._y = points[:, 1] - 0.5 * (left.y + right.y)
         self._z = points[:, 2]
@@ -95,7 +96,9 @@ class Lump:
         rng = np.random.default_rng([p.body_seed, 5, len(mass.site), round(10 * mass.size_mm)])
         self._flat = 1.0 - rng.uniform(0.1, 0.4, 3) * np.array([0.3, 1.0, 1.0])
         self._angle = float(rng.normal(0.0, 12.0))
-        places = [self._centre(i) for i in (0, int(np.argmax(canvas.tables.share)), int(np.argmax(canvas.tables.opening)))]
+        places = [
+            self._centre(i) for i in (0, int(np.argmax(canvas.tables.share)), int(np.argmax(canvas.tables.opening)))
+        ]
         self._at = canvas.near(np.mean(places, axis=0), 0.62 * mass.size_mm + 20.0 + 20.0 * mass.mobile)
         self._tone = self._signal()
 
@@ -144,9 +147,13 @@ class Lump:
         swing = 26.0 * mass.mobile * float(t.opening[i])
         if mass.site == "LA septum":
             room = max(wide_l - 0.45 * mass.size_mm, 2.0)
-            return np.array([left.centre_x(wide_l) - room, left.y, float(t.mitral_z[i]) + 0.5 * mass.size_mm + 6.0 - swing])
+            return np.array(
+                [left.centre_x(wide_l) - room, left.y, float(t.mitral_z[i]) + 0.5 * mass.size_mm + 6.0 - swing]
+            )
         if mass.site == "LA appendage":
-            return np.array([left.centre_x(2.0 * wide_l) - 0.2 * mass.size_mm, left.y - 13.0, float(t.mitral_z[i]) + 16.0])
+            return np.array(
+                [left.centre_x(2.0 * wide_l) - 0.2 * mass.size_mm, left.y - 13.0, float(t.mitral_z[i]) + 16.0]
+            )
         room = max(wide_r - 0.35 * mass.size_mm, 2.0)
         return np.array([right.centre_x(wide_r) - room, right.y, 0.5 * (right.roof + float(t.tricuspid_z[i]))])
 
@@ -195,6 +202,8 @@ class Prosthesis:
             ring = np.maximum(ring, disc)
         else:
             legs = np.minimum(0.55 * self._thick - np.abs(off - self._radius + 1.5), np.minimum(along, 11.0 - along))
-            ring = np.maximum(ring, np.where(np.abs(np.sin(1.5 * np.arctan2(away[:, 1], away[:, 0]))) > 0.9, legs, -9.0))
+            ring = np.maximum(
+                ring, np.where(np.abs(np.sin(1.5 * np.arctan2(away[:, 1], away[:, 0]))) > 0.9, legs, -9.0)
+            )
         paint(part := image[at], c.contrast.void, cover(ring, 2.0 * c.width))
         image[at] = part
