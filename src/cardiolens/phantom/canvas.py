@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from cardiolens.phantom.anatomy import Anatomy
 from cardiolens.phantom.brush import Image
+from cardiolens.phantom.mr.contrast import Contrast
 from cardiolens.phantom.sampling import FlatTables, Sampler, Surfaces
 from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
-from cardiolens.phantom.mr.contrast import Contrast
 
 Point = npt.NDArray[np.float64]
 VSD_PLACES: Mapping[str, tuple[float, float]] = MappingProxyType(

@@ -11,9 +11,9 @@ from cardiolens.phantom.anatomy import Anatomy
 from cardiolens.phantom.brush import Image, cover, paint
 from cardiolens.phantom.canvas import Canvas
 from cardiolens.phantom.findings import findings_of
+from cardiolens.phantom.mr.contrast import Contrast
 from cardiolens.phantom.sampling import FlatTables, Sampler, Surfaces
 from cardiolens.phantom.shapes import N_ANGLES, segment_field
-from cardiolens.phantom.mr.contrast import Contrast
 from cardiolens.phantom.vessels import great_vessels
 
 _VALVE_MM = 1.3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink, paint
+from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink
 from cardiolens.phantom.canvas import VSD_PLACES, Canvas, Finding, Point
 from cardiolens.phantom.flow import cusps, jets, systolic_leaflet
 from cardiolens.phantom.parts import Mass
@@ -41,11 +41,10 @@ class AtrialSeptum:
         self._c, p, a = canvas, canvas.anatomy.parameters, canvas.anatomy
         left, right = a.left_atrium, a.right_atrium
         self._p, self._middle = p, 0.5 * (left.roof + right.roof)
-        self._at = canvas.near(
-            np.array([0.5 * (left.septum_x + right.septum_x), 0.5 * (left.y + right.y), 0.45 * self._middle]), 62.0
-        )
+        x, y = 0.5 * (left.septum_x + right.septum_x), 0.5 * (left.y + right.y)
+        self._at = canvas.near(np.array([x, y, 0.45 * self._middle]), 62.0)
         points = canvas.points[self._at]
-        self._y = points[:, 1] - 0.5 * (left.y + right.y)
+        self._y = points[:, 1] - y
         self._z = points[:, 2]
 
     def draw(self, image: Image, s: Surfaces, i: int) -> None:
@@ -144,16 +143,12 @@ class Lump:
             return np.array([5.0, 2.0, float(t.mitral_z[i]) + 3.0 - 8.0 * mass.mobile * float(t.opening[i])])
         left, right = a.left_atrium, a.right_atrium
         wide_l, wide_r = (float(np.sqrt(max(float(f[:, i].max()), 1.0))) for f in (t.la2, t.ra2))
-        swing = 26.0 * mass.mobile * float(t.opening[i])
+        swing, mitral = 26.0 * mass.mobile * float(t.opening[i]), float(t.mitral_z[i])
         if mass.site == "LA septum":
             room = max(wide_l - 0.45 * mass.size_mm, 2.0)
-            return np.array(
-                [left.centre_x(wide_l) - room, left.y, float(t.mitral_z[i]) + 0.5 * mass.size_mm + 6.0 - swing]
-            )
+            return np.array([left.centre_x(wide_l) - room, left.y, mitral + 0.5 * mass.size_mm + 6.0 - swing])
         if mass.site == "LA appendage":
-            return np.array(
-                [left.centre_x(2.0 * wide_l) - 0.2 * mass.size_mm, left.y - 13.0, float(t.mitral_z[i]) + 16.0]
-            )
+            return np.array([left.centre_x(2.0 * wide_l) - 0.2 * mass.size_mm, left.y - 13.0, mitral + 16.0])
         room = max(wide_r - 0.35 * mass.size_mm, 2.0)
         return np.array([right.centre_x(wide_r) - room, right.y, 0.5 * (right.roof + float(t.tricuspid_z[i]))])
 
@@ -164,8 +159,9 @@ class Lump:
             inner = (np.sqrt(np.maximum(s.endo2[at], 0.0)) - c.at.radius[at]) + 1.0
             shape = np.minimum(shape, inner)
         if mass.kind in ("lipoma", "cyst", "tumor"):
-            ink(image_part := image[at], shape, 0.5 * c.contrast.ink, 1.8)
-            image[at] = image_part
+            border = image[at]
+            ink(border, shape, 0.5 * c.contrast.ink, 1.8)
+            image[at] = border
         image[at] += cover(shape, 1.3 * c.width) * (self._tone - image[at])
 
 
@@ -205,5 +201,4 @@ class Prosthesis:
             ring = np.maximum(
                 ring, np.where(np.abs(np.sin(1.5 * np.arctan2(away[:, 1], away[:, 0]))) > 0.9, legs, -9.0)
             )
-        paint(part := image[at], c.contrast.void, cover(ring, 2.0 * c.width))
-        image[at] = part
+        image[at] += cover(ring, 2.0 * c.width) * (c.contrast.void - image[at])

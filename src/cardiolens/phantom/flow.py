@@ -7,6 +7,7 @@ is this package's choice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from cardiolens.phantom.brush import Image, capsule, cover
@@ -41,17 +42,13 @@ class Jet:
         self._at = canvas.near(middle, 0.5 * longest + 24.0)
 
     def _course(self, i: int) -> _Course:
-        c, a, t, g = self._c, self._c.anatomy, self._c.tables, self._grade
+        c, t, g = self._c, self._c.tables, self._grade
         out, into = float(t.ejection[i]), float(t.opening[i])
-        vessels = great_vessels(a, float(t.share[i]))
+        vessels = great_vessels(c.anatomy, float(t.share[i]))
         reach, wide = 14.0 + 34.0 * g, (1.6 + 2.0 * g, 3.0 + 8.0 * g)
-        lean = np.array([*self._lean, 1.0])
-        if self._kind == "mitral":
-            start = np.array([2.0, 0.0, float(t.mitral_z[i])])
-            return _Course(start, start + reach * lean, wide, out)
-        if self._kind == "tricuspid":
-            start = np.array([a.right_atrium.centre_x(15.0), a.right_atrium.y, float(t.tricuspid_z[i])])
-            return _Course(start, start + reach * lean, wide, out)
+        if self._kind in ("mitral", "tricuspid"):
+            start = self._valve(i)
+            return _Course(start, start + reach * np.array([*self._lean, 1.0]), wide, out)
         if self._kind == "aortic leak":
             way = np.array([0.12 + self._lean[0] * 0.4, 0.18, -1.0])
             return _Course(vessels.annulus, vessels.annulus + reach * way, wide, into)
@@ -61,11 +58,19 @@ class Jet:
         if self._kind == "pulmonary":
             end = vessels.trunk + (0.4 + 0.6 * g) * (vessels.fork - vessels.trunk)
             return _Course(vessels.trunk, end, (2.0, 3.0 + 5.0 * g), out)
-        if self._kind == "outflow":
-            start = c.wall_point(140.0, 0.2, i, -0.5)
-            return _Course(start, vessels.annulus + 6.0 * vessels.aortic_axis, (2.5, 5.0 + 2.0 * g), out)
-        start = c.wall_point(*VSD_PLACES[a.parameters.septa.vsd_site], i, 0.8)  # through a ventricular defect
-        return _Course(start, start + np.array([-20.0, -4.0, -4.0]), (2.0, 6.0), out)
+        start = c.wall_point(140.0, 0.2, i, -0.5)
+        end = vessels.annulus + 6.0 * vessels.aortic_axis
+        if self._kind == "defect":
+            start = c.wall_point(*VSD_PLACES[c.anatomy.parameters.septa.vsd_site], i, 0.8)
+            end = start + np.array([-20.0, -4.0, -4.0])
+        return _Course(start, end, (2.5, 5.0 + 2.0 * g), out)
+
+    def _valve(self, i: int) -> Point:
+        """Middle of the mitral or the tricuspid valve."""
+        a, t = self._c.anatomy, self._c.tables
+        if self._kind == "mitral":
+            return np.array([2.0, 0.0, float(t.mitral_z[i])])
+        return np.array([a.right_atrium.centre_x(15.0), a.right_atrium.y, float(t.tricuspid_z[i])])
 
     def draw(self, image: Image, s: Surfaces, i: int) -> None:
         course = self._courses[i]

@@ -77,7 +77,7 @@ class LeftVentricle:
         depth = np.maximum(rough + 0.3, 0.0) * np.interp(near, [0, 0.35, 1.0], [0.8, 1.6, 2.6])[None]
         free = 0.55 + 0.45 * np.cos(ANGLES - np.deg2rad(-25.0))  # most at the lateral and inferior wall
         spongy = np.interp(near, [0, 0.3, 0.55, 0.9, 1.0], [0.0, 0.15, 0.85, 1.0, 0.9])[None] * free[:, None] ** 0.5
-        return depth + self.parameters.noncompacted_mm * spongy * np.clip(1.0 + 0.22 * rough, 0.4, 1.4)
+        return np.asarray(depth + self.parameters.noncompacted_mm * spongy * np.clip(1.0 + 0.22 * rough, 0.4, 1.4))
 
     def _aneurysm(self, u: FloatArray) -> FloatArray:
         """Factor (angle, s) on the radius where the wall bulges out."""
@@ -89,12 +89,12 @@ class LeftVentricle:
         off = (ANGLES - angle + np.pi) % (2 * np.pi) - np.pi
         around = np.ones(N_ANGLES) if p.aneurysm_segment == 17 else np.exp(-((off / 0.6) ** 2))
         along = np.exp(-(((np.clip(u, 0.0, 1.0) - min(at, 0.9)) / 0.17) ** 2))
-        return 1.0 + p.aneurysm_mm / radius * around[:, None] * along[None]
+        return np.asarray(1.0 + p.aneurysm_mm / radius * around[:, None] * along[None])
 
     def _flattening(self) -> FloatArray:
         """Factor (angle,) on the radius of a septum that has gone flat."""
         off = np.abs((ANGLES - _SEPTAL_RAD + np.pi) % (2 * np.pi) - np.pi)
-        return np.minimum(1.0, _FLAT / np.maximum(np.cos(np.minimum(off, 1.4)), 1e-3))
+        return np.asarray(np.minimum(1.0, _FLAT / np.maximum(np.cos(np.minimum(off, 1.4)), 1e-3)))
 
     def septal_shift(self, share: FloatArray) -> FloatArray:
         """How flat the septum is when `share` of the stroke volume is out; 0 round, 1 flat."""

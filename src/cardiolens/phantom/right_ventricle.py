@@ -24,7 +24,7 @@ class RightVentricle:
         # the free wall is rather flat
         bump = bump * (1.0 + 1.5 * (1.0 - s)[None] * np.minimum((off / half[None]) ** 2, 1.0))
         self._depth = bump * np.maximum(1.0 - s**1.8, 0.0)[None] ** 0.9
-        self._pouches = self._outpouchings(off, s, rng)
+        self._pouches = self._outpouchings(np.asarray(off, dtype=np.float64), s, rng)
         lift = (ANGLES - np.deg2rad(116.0) + np.pi) % (2 * np.pi) - np.pi
         height = 24.0 * (p.rv_edv_ml / 170.0) ** (1 / 3)
         self._outflow = height * np.exp(-((lift / np.deg2rad(26.0)) ** 4))

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from cardiolens.phantom.anatomy import Anatomy, Tables
-from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
 from cardiolens.phantom.mr import Image
+from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
 
 _FIELDS = ("endo2", "epi2", "blood2", "rv", "rv_wall", "sac2", "fluid2")
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink, paint
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.planes import HeartFrame, Planes, heart_frame
 from cardiolens.phantom.mr.contrast import Contrast
 from cardiolens.phantom.mr.texture import look_up, texture_volume
+from cardiolens.phantom.planes import HeartFrame, Planes, heart_frame
 
 _WALL_MM = 13.0
 

@@ -75,7 +75,7 @@ class Draft:
 
     def finish(self) -> HeartParameters:
         """Within what the anatomy can hold; conditions are not labelled yet."""
-        of = {k: float(np.clip(v, *RANGES[k][:2])) if k in RANGES else v for k, v in self.of.items()}
+        of: dict[str, Any] = {k: float(np.clip(v, *RANGES[k][:2])) if k in RANGES else v for k, v in self.of.items()}
         of["mapse_mm"] = min(of["mapse_mm"], 0.2 * of["lv_length_mm"])
         of["tapse_mm"] = min(of["tapse_mm"], 0.3 * of["lv_length_mm"])
         of["segment_thickness"] = tuple(float(np.clip(v, 0.3, 4.5)) for v in of["segment_thickness"])
