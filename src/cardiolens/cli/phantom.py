@@ -23,7 +23,9 @@ def phantom(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write; new, empty, or the same cohort half made.")
     ],
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of patients, one study each.")] = 1,
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, help="Number of patients, one study each unless --sessions says more.")
+    ] = 1,
     seed: Annotated[
         int,
         typer.Option(
@@ -38,30 +40,62 @@ def phantom(
             "store: straight into a study store, to train on; half the size and no ingest needed.",
         ),
     ] = _Format.dicom,
+    site: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it on Python 3.10 too
+        typer.Option(
+            "--site",
+            help="Where they are scanned, which decides scanners, protocols, artefacts and who comes: default (one "
+            "1.5 T scanner), biobank (mostly healthy, 50 phases), referral (1.5 and 3 T, all diseases), challenge "
+            "(three vendors, other protocols), post-contrast (3 T, after gadolinium). Several are dealt out in turn.",
+        ),
+    ] = None,
     style: Annotated[
-        _Style,
+        Optional[_Style],  # noqa: UP045 - as above
         typer.Option(
             "--style",
-            help="How the DICOM is laid out. siemens, ukb: one series a short-axis plane. "
-            "ge: one series for the stack, planes interleaved, names that say nothing. "
+            help="How the DICOM is laid out; the scanner's way if not given. siemens, ukb: one series a short-axis "
+            "plane. ge: one series for the stack, planes interleaved, names that say nothing. "
             "enhanced: one multi-frame file a view.",
         ),
-    ] = _Style.siemens,
+    ] = None,
     condition: Annotated[
-        Optional[str],  # noqa: UP045 - typer reads it on Python 3.10 too
+        Optional[str],  # noqa: UP045 - as above
         typer.Option(
             "--condition",
-            help='Give every patient this condition, for example "dilated cardiomyopathy" or '
-            '"normal"; an unknown name lists the known ones. Without it they are mixed.',
+            help='Give every patient this condition, for example "hypertrophic cardiomyopathy" or '
+            '"normal"; an unknown name lists the known ones. Without it they are mixed as at the site.',
         ),
     ] = None,
     matrix: Annotated[
         Optional[list[int]],  # noqa: UP045 - as above
-        typer.Option("--matrix", help="Pixels along an edge, 256 if not given; several are dealt out in turn."),
+        typer.Option("--matrix", help="Pixels along an edge, the scanner's if not given; several are dealt in turn."),
     ] = None,
-    phases: Annotated[int, typer.Option("--phases", help="Frames in one heart beat, 8 at least.")] = 25,
-    planes: Annotated[int, typer.Option("--planes", help="Planes of the short-axis stack.")] = 12,
-    masks: Annotated[bool, typer.Option(help="Write masks of the chambers (NIfTI) beside the DICOM.")] = True,
+    phases: Annotated[
+        Optional[int],  # noqa: UP045 - as above
+        typer.Option("--phases", help="Frames in one heart beat, 8 at least; the scanner's if not given."),
+    ] = None,
+    planes: Annotated[
+        Optional[int],  # noqa: UP045 - as above
+        typer.Option("--planes", help="Planes of the short-axis stack; the scanner's if not given."),
+    ] = None,
+    masks: Annotated[
+        Optional[bool],  # noqa: UP045 - as above
+        typer.Option(
+            "--masks/--no-masks",
+            help="Write masks of the chambers (NIfTI), beside the DICOM or under truth/ of a store. "
+            "With DICOM they are written if nothing is said, with a store not.",
+        ),
+    ] = None,
+    crop: Annotated[
+        Optional[float],  # noqa: UP045 - as above
+        typer.Option("--crop", help="Keep only this many mm about the heart, 100 to 400; for a store."),
+    ] = None,
+    sessions: Annotated[
+        int,
+        typer.Option(
+            "--sessions", min=1, help="Examinations of each patient: the same heart on another day, scanned anew."
+        ),
+    ] = 1,
     workers: Annotated[
         Optional[int],  # noqa: UP045 - as above
         typer.Option("--workers", min=1, help="Processes; one a core if not given."),
@@ -72,12 +106,14 @@ def phantom(
     \b
     cardiolens phantom --out patients --n 3 --seed 7
     cardiolens views patients/PH000007-000000/dicom
-    cardiolens phantom --out train.store --n 400 --seed 1 --format store --matrix 128 --matrix 256
+    cardiolens phantom --out train.store --n 400 --seed 1 --format store --site referral --site biobank --crop 220
+    cardiolens phantom --out twice --n 20 --sessions 2
 
-    Each DICOM study is a folder with dicom/, masks/, report.txt and truth.json (volumes, LVEF, mass, wall motion,
-    landmarks, parameters).  OUT/truth.csv and OUT/reports.csv gather them; OUT/manifest.json says how the cohort was
-    made, with a hash of its content.  The same seed gives the same patients on any number of workers.  A run that was
-    stopped goes on where it was when the same command is given again; with a larger --n the cohort grows.
+    Each DICOM study is a folder with dicom/, masks/, report.txt and truth.json (volumes, LVEF, mass, conditions and how
+    severe they are, curves over the beat, landmarks, protocol, parameters).  OUT/truth.csv and OUT/reports.csv gather
+    them; OUT/manifest.json says how the cohort was made, with a hash of its content.  The same seed gives the same
+    patients on any number of workers.  A run that was stopped goes on where it was when the same command is given
+    again; with a larger --n the cohort grows.
 
     The images are synthetic: nobody was scanned, and every file says so.
     """
@@ -95,7 +131,7 @@ def phantom(
 
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task("", total=n)
+    task = bar.add_task("", total=n * sessions)
 
     def show(done: int, total: int) -> None:
         bar.start()  # not before the first study, so that a refusal is one line
@@ -107,12 +143,15 @@ def phantom(
             n,
             seed,
             format=format.value,
-            style=style.value,
-            matrix=matrix or 256,
+            site=site or "default",
+            style=style.value if style else None,
+            matrix=matrix or None,
             phases=phases,
             sax_planes=planes,
             condition=condition,
             masks=masks,
+            crop_mm=crop,
+            sessions=sessions,
             workers=workers,
             progress=show,
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cardiolens.phantom.planes import HeartFrame, heart_frame
     from cardiolens.phantom.render import render_study
     from cardiolens.phantom.report import write_report
-    from cardiolens.phantom.signal import Contrast
+    from cardiolens.phantom.mr import Contrast
     from cardiolens.phantom.truth import Truth, truth_of
 
 _WHERE = {
@@ -29,7 +29,7 @@ _WHERE = {
     "HeartFrame": "planes",
     "heart_frame": "planes",
     "render_study": "render",
-    "Contrast": "signal",
+    "Contrast": "mr",
     "Truth": "truth",
     "truth_of": "truth",
     "write_dicom": "dicom",

@@ -59,7 +59,9 @@ class Planes:
         """Patient mm (row, col, 3) of the pixels of plane k; of `shape` pixels from `first` on, inside or outside."""
         rows, cols = shape or (self.rows, self.cols)
         down = (first[0] + np.arange(rows))[:, None, None] * (self.down * self.spacing_mm)
-        return np.asarray(self.corner[k] + down + (first[1] + np.arange(cols))[None, :, None] * self.right * self.spacing_mm)
+        return np.asarray(
+            self.corner[k] + down + (first[1] + np.arange(cols))[None, :, None] * self.right * self.spacing_mm
+        )
 
     def zoomed(self, p: int, q: int) -> Planes:
         """The same field with p pixels for q; the first pixel stays where it is."""

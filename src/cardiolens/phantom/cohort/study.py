@@ -7,60 +7,25 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.cohort.order import StudyOrder
 from cardiolens.store.atomic import temporary_beside, write_whole
 
 if TYPE_CHECKING:
     from cardiolens.phantom.heart import HeartParameters
+    from cardiolens.phantom.mr import Protocol
     from cardiolens.study import Study
-
-_SITE = "phantom"
-_STREAMS = {"heart": 0, "report": 1, "scan": 2}
-
-
-@dataclass(frozen=True)
-class StudyOrder:
-    """What a worker needs to make study `index` of a cohort; see `cohort.CohortConfig` for the rest."""
-
-    folder: Path
-    index: int
-    seed: int
-    format: str
-    style: str
-    matrix: int
-    phases: int
-    sax_planes: int
-    condition: str | None
-    masks: bool
-
-    @property
-    def name(self) -> str:
-        """Study name and accession: cohort seed and number, at most 16 characters."""
-        return f"PH{self.seed:06d}-{self.index:06d}"
-
-    @property
-    def patient(self) -> str:
-        return f"P{self.seed:06d}-{self.index:06d}"
-
-    @property
-    def key(self) -> str:
-        """Key in a store."""
-        return f"{_SITE}_{self.patient}/{self.name}"
-
-    def rng(self, stream: str) -> np.random.Generator:
-        """Random numbers of this study alone, one stream for the heart, one for the report, one for the scan."""
-        return np.random.default_rng([self.seed, self.index, _STREAMS[stream]])
 
 
 def record_path(order: StudyOrder) -> Path:
     """Where the study's truth lies; beside the images for DICOM, in `truth/` for a store."""
-    if order.format == "store":
+    if order.config.format == "store":
         return order.folder / "truth" / f"{order.name}.json"
     return order.folder / order.name / "truth.json"
 
@@ -85,7 +50,7 @@ def is_finished(order: StudyOrder) -> bool:
     """Whether the study is there, whole."""
     if not record_path(order).is_file():
         return False
-    if order.format != "store":
+    if order.config.format != "store":
         return True
     from cardiolens.store import StudyStore
 
@@ -94,62 +59,91 @@ def is_finished(order: StudyOrder) -> bool:
 
 def make_study(order: StudyOrder) -> str:
     """Make one study; gives its name.  The same order gives the same bytes."""
-    from cardiolens.phantom.heart import sample_parameters
-    from cardiolens.phantom.render import render_study
+    from cardiolens.phantom.cohort.curves import curves_of
+    from cardiolens.phantom.cohort.patient import draw_patient
     from cardiolens.phantom.report.writer import write_report
-    from cardiolens.phantom.truth import truth_of
 
-    parameters = sample_parameters(order.rng("heart"), condition=order.condition)
-    truth = truth_of(parameters)
+    patient = draw_patient(order)
+    truth, protocol = patient.truth, protocol_of(order)
     study = replace(
-        render_study(
-            parameters,
-            seed=int(order.rng("scan").integers(2**31)),
-            matrix=order.matrix,
-            phases=order.phases,
-            sax_planes=order.sax_planes,
-        ),
+        _scan(order, patient.parameters, protocol),
         patient=order.patient,
         accession=order.name,
-        site=_SITE,
+        site=order.institution,
         sex=truth.sex,
         age=float(int(truth.age)),
-        report=write_report(truth, order.rng("report")),
+        report=write_report(
+            patient.parameters,
+            truth,
+            order.rng("report", by_session=True),
+            history=patient.history,
+            field_t=protocol.field_strength_t,
+            contrast=True if protocol.agent_mm > 0 else None,
+        ),
     )
     record = {
         "study": order.name,
         "patient": order.patient,
         "key": order.key,
         "index": order.index,
+        "session": order.session + 1,
+        "site": order.site.name,
+        "protocol": asdict(protocol),
+        "covariates": patient.covariates,
+        "day": patient.day,
         "truth": asdict(truth),
-        "parameters": parameters.to_dict(),
-        "landmarks": _landmarks(parameters, study),
+        "parameters": patient.parameters.to_dict(),
+        "curves": curves_of(patient.parameters),
+        "landmarks": _landmarks(patient.parameters, study),
         "report": study.report,
     }
     record["sha256"] = _content_hash(record, study)
-    if order.format == "store":
-        _put_in_store(order, study, record)
+    if order.config.format == "store":
+        _put_in_store(order, study, patient.parameters, record)
     else:
-        _write_folder(order, study, parameters, record)
+        _write_folder(order, study, patient.parameters, record, order.config.style or order.site.style_of(protocol))
     return order.name
 
 
-def _write_folder(order: StudyOrder, study: Study, parameters: HeartParameters, record: dict[str, Any]) -> None:
+def protocol_of(order: StudyOrder) -> Protocol:
+    """How the patient is scanned, in all sessions: drawn from the site, and what the cohort overrides."""
+    config = order.config
+    drawn = order.site.protocol(order.rng("protocol"))
+    return drawn.with_(matrix=order.matrix, phases=config.phases, sax_planes=config.sax_planes)
+
+
+def _scan(order: StudyOrder, parameters: HeartParameters, protocol: Protocol) -> Study:
+    from cardiolens.phantom.cohort.crop import crop_study
+    from cardiolens.phantom.render import render_study
+
+    seed = int(order.rng("scan", by_session=True).integers(2**31))
+    study = render_study(parameters, seed=seed, protocol=protocol)
+    return study if order.config.crop_mm is None else crop_study(study, parameters, order.config.crop_mm)
+
+
+def _write_folder(
+    order: StudyOrder, study: Study, parameters: HeartParameters, record: dict[str, Any], style: str
+) -> None:
     from cardiolens.phantom.dicom.writer import write_dicom
 
     with _whole(order.folder / order.name) as part:
-        write_dicom(study, part / "dicom", style=order.style, seed=order.seed * 1_000_003 + order.index, localizer=True)
-        if order.masks:
+        write_dicom(study, part / "dicom", style=style, seed=order.uid_seed, localizer=True)
+        if order.config.masks:
             _write_masks(parameters, study, part / "masks")
         (part / "report.txt").write_text(f"{study.report}\n", encoding="utf-8")
         (part / "truth.json").write_text(_json(record), encoding="utf-8")
 
 
-def _put_in_store(order: StudyOrder, study: Study, record: dict[str, Any]) -> None:
-    """The study first, its record last, so that a kill between them only makes the study anew."""
+def _put_in_store(order: StudyOrder, study: Study, parameters: HeartParameters, record: dict[str, Any]) -> None:
+    """The study first, its masks, and its record last, so that a kill between them only makes the study anew."""
     from cardiolens.store import StudyStore
 
     StudyStore(order.folder, mode="a").write(study, key=order.key)
+    if order.config.masks:
+        final = order.folder / "truth" / order.name
+        final.parent.mkdir(exist_ok=True)
+        with _whole(final) as part:
+            _write_masks(parameters, study, part / "masks")
     write_whole(record_path(order), _json(record).encode())
 
 
@@ -170,10 +164,7 @@ def _whole(final: Path) -> Iterator[Path]:
 
 
 def _write_masks(parameters: HeartParameters, study: Study, folder: Path) -> None:
-    """One NIfTI a view, uint8 (col, row, slice, time).
-
-    0 background, 1 LV cavity, 2 LV muscle, 3 RV cavity, 4 LA, 5 RA.
-    """
+    """One NIfTI a view, uint8 (col, row, slice, time), with the numbers of `labels.MASK_LABELS`."""
     import nibabel
 
     from cardiolens.phantom.labels import masks
@@ -189,9 +180,9 @@ def _write_masks(parameters: HeartParameters, study: Study, folder: Path) -> Non
 
 
 def _landmarks(parameters: HeartParameters, study: Study) -> dict[str, Any]:
+    """View → name → (slice, time, 2) row and column, for the views that cut the valve plane and the apex."""
     from cardiolens.phantom.labels import landmarks
 
-    """View → name → (slice, time, 2) row and column, for the views that cut the valve plane and the apex."""
     found = {str(cine.view): landmarks(parameters, cine) for cine in study.cines}
     return {view: points for view, points in found.items() if all(np.isfinite(p).any() for p in points.values())}
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cardiolens.phantom.cohort.study import StudyOrder, read_record
-from cardiolens.phantom.heart import CONDITIONS
+from cardiolens.phantom.cohort.order import StudyOrder
+from cardiolens.phantom.cohort.study import read_record
 from cardiolens.store.atomic import write_whole
+from cardiolens.text.conditions import CONDITIONS
 
 _LABELS = {
     "lvef": "lvef_pct",
@@ -27,8 +28,11 @@ _LABELS = {
     "heart_rate": "heart_rate",
     "sex": "sex",
     "age": "age",
+    "height": "height_cm",
+    "weight": "weight_kg",
     "bsa": "bsa_m2",
 }
+_SCAN = ("vendor", "field_strength_t", "matrix", "phases", "slice_thickness_mm", "agent_mm", "trigger_delay", "wrap")
 
 
 def write_tables(folder: Path, orders: Iterable[StudyOrder]) -> str:
@@ -40,9 +44,13 @@ def write_tables(folder: Path, orders: Iterable[StudyOrder]) -> str:
         [{"accession": r["study"], "patient": r["patient"], "report": r["report"]} for r in records],
     )
     _write_csv(
-        folder / "truth.csv", [{"study": r["study"], "key": r["key"], **flat_truth(r["truth"])} for r in records]
+        folder / "truth.csv",
+        [
+            {"study": r["study"], "key": r["key"], **_place(r), **flat_truth(r["truth"]), **r["covariates"]}
+            for r in records
+        ],
     )
-    if orders[0].format == "store":
+    if orders[0].config.format == "store":
         _write_labels(folder, records)
     digest = hashlib.sha256()
     for record in records:
@@ -50,12 +58,22 @@ def write_tables(folder: Path, orders: Iterable[StudyOrder]) -> str:
     return digest.hexdigest()
 
 
+def _place(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Which patient, session, site and scanner; columns of the scan begin "scan_"."""
+    protocol = record["protocol"]
+    who = {name: record[name] for name in ("patient", "session", "site")}
+    return {**who, **{f"scan_{name}": protocol[name] for name in _SCAN}}
+
+
 def flat_truth(truth: Mapping[str, Any]) -> dict[str, Any]:
-    """A truth as one row: conditions joined by ";", one column a wall and a segment."""
+    """A truth as one row: conditions joined by ";", one column a wall, a segment, and the severity of each of the 35
+    conditions (0 for none)."""
     row: dict[str, Any] = {}
     for name, value in truth.items():
         if name == "conditions":
             row[name] = ";".join(value)
+        elif name == "severity":
+            row.update({f"severity_{c.column}": value.get(c.name, 0.0) for c in CONDITIONS})
         elif isinstance(value, Mapping):
             row.update({f"{name}_{part}": v for part, v in value.items()})
         elif isinstance(value, (list, tuple)):
@@ -66,21 +84,27 @@ def flat_truth(truth: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_labels(folder: Path, records: list[dict[str, Any]]) -> None:
-    """Labels by key: figures, and each condition as 0 or 1 in a column of its own."""
+    """Labels by key: figures, covariates, site, and each of the 35 conditions as 0 or 1 in a column of its own."""
     import pandas as pd
 
     from cardiolens.store import StudyStore
 
-    names = [name for name in CONDITIONS if name != "normal"]
     rows = []
     for record in records:
         truth = record["truth"]
         row = {label: truth[name] for label, name in _LABELS.items()}
+        row.update({name: _number(value) for name, value in record["covariates"].items()})
+        row.update(patient=record["patient"], session=record["session"], site=record["site"])
         row["conditions"] = ";".join(truth["conditions"])
-        row.update({name.replace(" ", "_"): int(name in truth["conditions"]) for name in names})
+        row.update({c.column: int(c.name in truth["conditions"]) for c in CONDITIONS})
         rows.append(row)
     keys = pd.Index([record["key"] for record in records], name="key")
     StudyStore(folder, mode="a").write_labels(pd.DataFrame(rows, index=keys))
+
+
+def _number(value: Any) -> Any:
+    """True and False as 1 and 0, which is what tables of labels hold."""
+    return int(value) if isinstance(value, bool) else value
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

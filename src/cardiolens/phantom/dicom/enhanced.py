@@ -84,7 +84,7 @@ def _fill_pulse_sequence(image: Dataset, cine: Cine) -> None:
         "KSpaceFiltering": "NONE",
         "ApplicableSafetyStandardAgency": "IEC",
         "MagneticFieldStrength": float(fact(cine, "MagneticFieldStrength", 1.5)),
-        "CardiacSynchronizationTechnique": "RETROSPECTIVE",
+        "CardiacSynchronizationTechnique": fact(cine, "CardiacSynchronizationTechnique", "RETROSPECTIVE"),
         "CardiacSignalSource": "ECG",
         "CardiacRRIntervalSpecified": interval_ms(cine),
         "CardiacBeatRejectionTechnique": "NONE",
@@ -144,10 +144,11 @@ def _shared_groups(cine: Cine) -> Dataset:
     shared.MREchoSequence = Sequence([_item(EffectiveEchoTime=float(fact(cine, "EchoTime", 1.3)))])
     shared.MRAveragesSequence = Sequence([_item(NumberOfAverages=1.0)])
     shared.MRFOVGeometrySequence = Sequence([_field_of_view(cine)])
-    shared.MRModifierSequence = Sequence([_modifier()])
+    shared.MRModifierSequence = Sequence([_modifier(cine)])
     shared.MRImagingModifierSequence = Sequence(
         [_item(MagnetizationTransfer="NONE", BloodSignalNulling="NO", Tagging="NONE",
-               TransmitterFrequency=63.87, PixelBandwidth=977.0)]
+               TransmitterFrequency=round(42.577 * float(fact(cine, "MagneticFieldStrength", 1.5)), 3),
+               PixelBandwidth=float(fact(cine, "PixelBandwidth", 977.0)))]
     )  # fmt: skip
     shared.MRReceiveCoilSequence = Sequence(
         [
@@ -219,17 +220,18 @@ def _timing(cine: Cine) -> Dataset:
 
 def _field_of_view(cine: Cine) -> Dataset:
     rows, cols = cine.shape[2:]
+    down = fact(cine, "InPlanePhaseEncodingDirection", "COL") == "COL"
     return _item(
-        InPlanePhaseEncodingDirection="COLUMN",
-        MRAcquisitionFrequencyEncodingSteps=cols,
-        MRAcquisitionPhaseEncodingStepsInPlane=rows,
-        PercentSampling="100",
-        PercentPhaseFieldOfView="100",
+        InPlanePhaseEncodingDirection="COLUMN" if down else "ROW",
+        MRAcquisitionFrequencyEncodingSteps=cols if down else rows,
+        MRAcquisitionPhaseEncodingStepsInPlane=rows if down else cols,
+        PercentSampling=ds(fact(cine, "PercentSampling", 100.0)),
+        PercentPhaseFieldOfView=ds(fact(cine, "PercentPhaseFieldOfView", 100.0)),
     )
 
 
-def _modifier() -> Dataset:
-    return _item(
+def _modifier(cine: Cine) -> Dataset:
+    modifier = _item(
         InversionRecovery="NO",
         FlowCompensation="NONE",
         Spoiling="NONE",
@@ -239,6 +241,16 @@ def _modifier() -> Dataset:
         PartialFourier="NO",
         ParallelAcquisition="NO",
     )
+    factor = float(fact(cine, "ParallelReductionFactorInPlane", 1.0))
+    if factor > 1:
+        modifier.ParallelAcquisition = "YES"
+        modifier.ParallelAcquisitionTechnique = "SENSE"
+        modifier.ParallelReductionFactorInPlane = factor
+        modifier.ParallelReductionFactorOutOfPlane = 1.0
+    if float(fact(cine, "PartialFourier", 1.0)) < 1:
+        modifier.PartialFourier = "YES"
+        modifier.PartialFourierDirection = "PHASE"
+    return modifier
 
 
 def _heart() -> Dataset:

@@ -18,11 +18,6 @@ from cardiolens.study import Cine, Study
 MANUFACTURER = "cardiolens phantom"
 IMPLEMENTATION_UID = "2.25.184442081504272200814843485742066519904"
 _NAMESPACE = uuid.UUID("5b0b3a5e-6f0b-4c4f-9a4e-0d2f5d1f7c11")
-_PHANTOM_NAMES = {
-    "HeartRate": "heart_rate",
-    "MagneticFieldStrength": "field_strength_t",
-    "SliceThickness": "slice_thickness_mm",
-}
 _FIRST_DAY = datetime.date(2001, 1, 1)
 
 
@@ -115,8 +110,13 @@ def step_mm(cine: Cine) -> float | None:
 
 
 def fact(cine: Cine, keyword: str, default: Any) -> Any:
-    """An acquisition fact that the cine carries under its DICOM keyword or the phantom's own name, else the default."""
-    return cine.attributes.get(keyword, cine.attributes.get(_PHANTOM_NAMES.get(keyword, keyword), default))
+    """An acquisition fact that the cine carries under its DICOM keyword, else the default."""
+    return cine.attributes.get(keyword, default)
+
+
+def is_prospective(cine: Cine) -> bool:
+    """Whether the scan was triggered by the R wave and stopped before the next."""
+    return str(fact(cine, "CardiacSynchronizationTechnique", "RETROSPECTIVE")) == "PROSPECTIVE"
 
 
 def fill_common(ds_: Dataset, study: Study, who: StudyIdentity) -> None:

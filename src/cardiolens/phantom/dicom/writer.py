@@ -24,6 +24,7 @@ from cardiolens.phantom.dicom.header import (
     fill_common,
     fill_pixels,
     interval_ms,
+    is_prospective,
     plane_geometry,
     require_geometry,
     step_mm,
@@ -129,7 +130,7 @@ def _series_header(study: Study, plan: SeriesPlan, who: StudyIdentity) -> Datase
     image.AcquisitionNumber = 1
     image.ScanningSequence = "GR"
     image.SequenceVariant = "SS" if who.style == "ge" else ["SK", "SS"]
-    image.ScanOptions = "CG"
+    image.ScanOptions = "CT" if is_prospective(cine) else "CG"
     image.SequenceName = "ssfp2d"
     image.MRAcquisitionType = "2D"
     image.ImagedNucleus = "1H"
@@ -140,8 +141,15 @@ def _series_header(study: Study, plan: SeriesPlan, who: StudyIdentity) -> Datase
         ("FlipAngle", 50.0),
         ("MagneticFieldStrength", 1.5),
         ("SliceThickness", 8.0),
+        ("PixelBandwidth", 977.0),
+        ("PercentSampling", 100.0),
+        ("PercentPhaseFieldOfView", 100.0),
     ):
         setattr(image, keyword, ds(fact(cine, keyword, default)))
+    image.InPlanePhaseEncodingDirection = fact(cine, "InPlanePhaseEncodingDirection", "COL")
+    agent = fact(cine, "ContrastBolusAgent", None)
+    if agent is not None:
+        image.ContrastBolusAgent = agent
     step = step_mm(cine)
     if step is not None:
         image.SpacingBetweenSlices = ds(step)
