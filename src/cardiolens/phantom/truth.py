@@ -9,6 +9,7 @@ import numpy as np
 
 from cardiolens.phantom.anatomy import Anatomy, anatomy_of
 from cardiolens.phantom.heart import WALLS, HeartParameters
+from cardiolens.phantom.shapes import FloatArray
 
 MUSCLE_G_PER_ML = 1.05
 
@@ -114,9 +115,13 @@ def truth_of(parameters: HeartParameters) -> Truth:
 
 def segment_thickness_mm(anatomy: Anatomy) -> tuple[float, ...]:
     """Mean radial thickness (mm) of segments 1 to 16 at end-diastole, from the material surfaces."""
-    endo, epi = (np.sqrt(np.maximum(a[..., 0], 0.0)) for a in anatomy.lv_material(np.zeros(1)))
-    wall = epi - endo
-    u = anatomy.material_s / (anatomy.parameters.lv_length_mm / anatomy.length)
+    endo, epi = (np.sqrt(np.maximum(a, 0.0)) for a in anatomy.lv_material(np.zeros(1)))
+    return tuple(float(v) for v in wall_by_segment(anatomy, epi - endo)[:, 0])
+
+
+def wall_by_segment(anatomy: Anatomy, field: FloatArray) -> FloatArray:
+    """Mean of a material field (angle, s, phase) over each of the AHA segments 1 to 16: (16, phase)."""
+    u = anatomy.material_s / anatomy.inner_share
     degrees = np.rad2deg(anatomy.angles)
     out = []
     for segment in range(16):
@@ -124,8 +129,8 @@ def segment_thickness_mm(anatomy: Anatomy) -> tuple[float, ...]:
         width = 60.0 if segment < 12 else 90.0
         middle = 90.0 + width * (segment % 6 if segment < 12 else segment - 12)
         off = np.abs((degrees - middle + 180.0) % 360.0 - 180.0)
-        out.append(float(wall[off <= 0.35 * width][:, (u >= low) & (u <= high)].mean()))
-    return tuple(out)
+        out.append(field[off <= 0.35 * width][:, (u >= low) & (u <= high)].mean((0, 1)))
+    return np.stack(out)
 
 
 def basal_diameter_mm(anatomy: Anatomy) -> float:
