@@ -199,34 +199,35 @@ def _refined(still: Cine, box: tuple[slice, slice], off_mm: float) -> Cine:
     )
 
 
-def _classify(parameters: HeartParameters, fine: Cine, grain: _Grain) -> dict[str, BoolArray]:
-    """Masks (slice, row, col) of `_CLASSES` at the sub-pixels of `fine`."""
+def _classify(parameters: HeartParameters, fine: Cine, grain: _Grain) -> dict[str, FloatArray]:
+    """Shares (slice, row, col) of `_CLASSES` at the sub-pixels of `fine`: 0 or 1, but for diffuse scar."""
     labels = masks(parameters, fine)[:, 0]
-    muscle = labels == _MUSCLE
+    muscle = (labels == _MUSCLE).astype(np.float64)
     tissue = parameters.tissue
-    out = {
-        "cavity": labels == _CAVITY,
-        "right": labels == _RIGHT,
-        "atria": np.isin(labels, _ATRIA),
-        "edema": np.zeros_like(muscle),
-        "no_reflow": np.zeros_like(muscle),
-    }
-    scar = np.zeros_like(muscle)
+    scar, wet_muscle, core = (np.zeros(muscle.shape) for _ in range(3))
     if any(tissue.scar) or any(tissue.edema):
         depth = np.stack([_depth(plane, fine) for plane in labels])
         points = _heart_points(parameters, fine)
-        share = _by_segment(tissue.scar, points, parameters)
-        speckle = grain(points, 2.6 if tissue.scar_pattern == "patchy" else 0.3)
-        scar = muscle & _within(tissue.scar_pattern, share, depth, speckle)
-        wet = _by_segment(tissue.edema, points, parameters)
-        pattern = tissue.scar_pattern if tissue.scar_pattern != "diffuse" else ""
-        out["edema"] = muscle & (_within(pattern, wet, depth, speckle) | (scar & (wet > 0.15)))
+        share, wet = (_by_segment(values, points, parameters) for values in (tissue.scar, tissue.edema))
+        speckle = grain(points, 2.6)
+        diffuse = tissue.scar_pattern == "diffuse"
+        if diffuse:
+            scar = muscle * np.clip(share + 0.35 * (speckle - 0.5), 0.0, 1.0) * (share > 0.02)  # a haze
+        else:
+            scar = muscle * _within(tissue.scar_pattern, share, depth, speckle)
+        soaked = _within("" if diffuse else tissue.scar_pattern, wet, depth, speckle)
+        wet_muscle = muscle * (soaked | ((scar > 0) & (wet > 0.15)))
         if tissue.scar_pattern == "subendocardial":
-            core = (share > _NO_REFLOW_FROM) & (wet > 0.5) & (depth > 0.1) & (depth < 0.55 * share)
-            out["no_reflow"] = scar & core
-    out["scar"] = scar & ~out["no_reflow"]
-    out["muscle"] = muscle & ~scar
-    return out
+            core = scar * ((share > _NO_REFLOW_FROM) & (wet > 0.5) & (depth > 0.1) & (depth < 0.55 * share))
+    return {
+        "cavity": 1.0 * (labels == _CAVITY),
+        "right": 1.0 * (labels == _RIGHT),
+        "atria": 1.0 * np.isin(labels, _ATRIA),
+        "muscle": muscle - scar,
+        "scar": scar - core,
+        "no_reflow": core,
+        "edema": wet_muscle,
+    }
 
 
 def _within(pattern: str, share: FloatArray, depth: FloatArray, speckle: FloatArray) -> BoolArray:
@@ -235,7 +236,7 @@ def _within(pattern: str, share: FloatArray, depth: FloatArray, speckle: FloatAr
         return np.asarray(depth > 1.0 - share)
     if pattern == "mid-wall":
         return np.asarray(np.abs(depth - 0.5) < 0.5 * share)
-    if pattern in ("patchy", "diffuse"):
+    if pattern == "patchy":
         return np.asarray(speckle < share)
     return np.asarray((depth < share) & (share > 0.02))
 
