@@ -77,7 +77,7 @@ LAYOUT = Layout(
     title="ACDC",
     root="database",
     capacity=sum(SPLITS.values()),
-    scan=Scan(matrix=232, field_mm=350.0, phases=(20, 32), sax_planes=(8, 11), slice_thickness_mm=8, slice_gap_mm=2),
+    scan=Scan(matrix=232, field_mm=350.0, phases=(20, 32), slice_thickness_mm=8, slice_gap_mm=2),
     source="https://www.creatis.insa-lyon.fr/Challenge/acdc/; CineMA, cinema/data/acdc (README.md and preprocess.py)",
     unverified="the affine (here the true one; the real files may carry no orientation), the pixel type (here int16), "
     "and whether the first frame is always end-diastole; the real folders also hold a MANDATORY_CITATION.md, left out.",

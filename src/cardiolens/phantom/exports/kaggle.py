@@ -73,7 +73,7 @@ LAYOUT = Layout(
     title="Kaggle Data Science Bowl 2",
     root="second-annual-data-science-bowl",
     capacity=sum(SPLITS.values()),
-    scan=Scan(matrix=256, field_mm=360.0, phases=(30, 30), sax_planes=(9, 12), slice_thickness_mm=8, slice_gap_mm=2),
+    scan=Scan(matrix=256, field_mm=360.0, phases=(30, 30), slice_thickness_mm=8, slice_gap_mm=2),
     source="https://www.kaggle.com/c/second-annual-data-science-bowl; CineMA, cinema/data/kaggle (README.md and "
     "preprocess.py), for the nested train/train of the bundle and for the tables; file names as quoted in public code",
     unverified="the values of Usage; DICOM headers, which are the phantom's own; the faults of the real set (missing "

@@ -121,7 +121,7 @@ LAYOUT = Layout(
     title="Landmark",
     root="raw",
     capacity=9999,
-    scan=Scan(matrix=256, field_mm=360.0, phases=(20, 30), sax_planes=(3, 3)),
+    scan=Scan(matrix=256, field_mm=360.0, phases=(20, 30)),
     source="CineMA, cinema/data/landmark (README.md, preprocess.py); the data themselves are given on request",
     unverified="the values of cohort_name and view, whether x and y in the tables are pixels of the PNG as here, the "
     "size of the blobs, which hinge is number 1, and the enlargement by 4 (inferred from CineMA's shrinking "

@@ -98,7 +98,7 @@ LAYOUT = Layout(
     title="M&Ms",
     root="OpenDataset",
     capacity=sum(SPLITS.values()),
-    scan=Scan(matrix=256, field_mm=350.0, phases=(25, 30), sax_planes=(10, 12), slice_thickness_mm=8, slice_gap_mm=2),
+    scan=Scan(matrix=256, field_mm=350.0, phases=(25, 30), slice_thickness_mm=8, slice_gap_mm=2),
     source="https://www.ub.edu/mnms/; CineMA, cinema/data/mnms (README.md and preprocess.py), for the names of the "
     "columns, the labels and frames counted from 0",
     unverified="the order of the table's columns, the units of Height and Weight (here cm and kg), which centre has "

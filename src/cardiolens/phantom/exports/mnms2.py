@@ -86,7 +86,7 @@ LAYOUT = Layout(
     title="M&Ms-2",
     root="MnM2",
     capacity=sum(SPLITS.values()),
-    scan=Scan(matrix=256, field_mm=360.0, phases=(25, 30), sax_planes=(9, 12), slice_thickness_mm=8, slice_gap_mm=2),
+    scan=Scan(matrix=256, field_mm=360.0, phases=(25, 30), slice_thickness_mm=8, slice_gap_mm=2),
     source="https://www.ub.edu/mnms-2/; CineMA, cinema/data/mnms2 (README.md and preprocess.py); values of the table "
     "as quoted by tests of public readers",
     unverified="which scanner belongs to which vendor beyond one of each; the real table ends in empty rows, which are "

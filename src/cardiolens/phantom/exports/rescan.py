@@ -131,7 +131,7 @@ LAYOUT = Layout(
     title="Rescan",
     root="pickle",
     capacity=sum(SPLITS.values()),
-    scan=Scan(matrix=256, field_mm=360.0, phases=(25, 30), sax_planes=(10, 12), slice_thickness_mm=8, slice_gap_mm=2),
+    scan=Scan(matrix=256, field_mm=360.0, phases=(25, 30), slice_thickness_mm=8, slice_gap_mm=2),
     source="CineMA, cinema/data/rescan (README.md, preprocess.py); the data themselves are given on request",
     unverified="everything that CineMA's reader does not touch: further columns of labels.csv, further keys of the "
     "pickles, types of the arrays, and what splits train into A and B.",

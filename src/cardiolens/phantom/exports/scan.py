@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from cardiolens.study import Cine, Study, View
 if TYPE_CHECKING:
     from cardiolens.phantom.heart import HeartParameters
 
+_BEYOND_MM = 16.0  # that a stack reaches beyond mitral plane and apex together
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 Labels = npt.NDArray[np.uint8]
 
@@ -25,22 +27,29 @@ class Scan:
 
     Attributes:
         matrix: rows and columns; field_mm: their extent.
-        phases, sax_planes: lowest and highest number, drawn for each case.
+        phases, sax_planes: lowest and highest number, drawn for each case; None: as many planes as cover the ventricle.
         slice_thickness_mm; slice_gap_mm: between short-axis planes.
     """
 
     matrix: int = 256
     field_mm: float = 350.0
     phases: tuple[int, int] = (25, 25)
-    sax_planes: tuple[int, int] = (10, 12)
+    sax_planes: tuple[int, int] | None = None
     slice_thickness_mm: float = 8.0
     slice_gap_mm: float = 2.0
 
     def __post_init__(self) -> None:
         for name in ("phases", "sax_planes"):
-            low, high = getattr(self, name)
-            if not 1 <= low <= high:
-                raise PhantomError(f"export scan: {name} must be (lowest, highest) from 1, got {(low, high)}")
+            ends = getattr(self, name)
+            if ends is not None and not 1 <= ends[0] <= ends[1]:
+                raise PhantomError(f"export scan: {name} must be (lowest, highest) from 1, got {ends}")
+
+    def planes_for(self, parameters: HeartParameters, rng: np.random.Generator) -> int:
+        """Number of short-axis planes for this heart."""
+        if self.sax_planes is not None:
+            return int(rng.integers(self.sax_planes[0], self.sax_planes[1] + 1))
+        step = self.slice_thickness_mm + self.slice_gap_mm
+        return min(40, 1 + math.ceil((parameters.lv_length_mm + _BEYOND_MM) / step))
 
 
 def scan_heart(
@@ -49,14 +58,14 @@ def scan_heart(
     """One examination of the heart; `still` has one phase, at the R wave."""
     from cardiolens.phantom.render import render_study
 
-    phases, planes = (int(rng.integers(low, high + 1)) for low, high in (scan.phases, scan.sax_planes))
+    phases = int(rng.integers(scan.phases[0], scan.phases[1] + 1))
     return render_study(
         parameters,
         seed=int(rng.integers(2**31)),
         matrix=scan.matrix,
         field_mm=scan.field_mm,
         phases=1 if still else phases,
-        sax_planes=planes,
+        sax_planes=scan.planes_for(parameters, rng),
         slice_thickness_mm=scan.slice_thickness_mm,
         slice_gap_mm=scan.slice_gap_mm,
         views=views,

@@ -145,7 +145,7 @@ LAYOUT = Layout(
     title="UK Biobank",
     root="ukb",
     capacity=100_000,
-    scan=Scan(matrix=208, field_mm=380.0, phases=(50, 50), sax_planes=(10, 12), slice_thickness_mm=8, slice_gap_mm=2),
+    scan=Scan(matrix=208, field_mm=380.0, phases=(50, 50), slice_thickness_mm=8, slice_gap_mm=2),
     source="https://biobank.ndph.ox.ac.uk/showcase, fields 20208 and 20209; CineMA's script for UK Biobank and "
     "github.com/baiwenjia/ukbb_cardiac, for the zips' names, the manifest and the series",
     unverified="the folders around the zips and the table's file name, which every project chooses; further columns of "
