@@ -43,6 +43,10 @@ class HeartPainter:
         self._in_lv = np.flatnonzero((at.z < 0.0) & (self._radius2 < 1.3 * float(tables.source.endo2.max())))
         annulus = np.sqrt(np.maximum(tables.source.endo2, 0.0)).max((0, 1))
         self._annulus = 0.93 * annulus
+        lean = np.deg2rad(np.random.default_rng([anatomy.parameters.body_seed, 7]).normal([55.0, 250.0], 25.0))
+        self._heads = [
+            (0.45 * float(np.cos(a)), 0.45 * float(np.sin(a))) for a in lean
+        ]  # each papillary muscle has two
 
     def frames(self, background: Image) -> Iterator[Image]:
         """Signal (n,) at each phase over `background` (n,)."""
@@ -102,9 +106,9 @@ class HeartPainter:
         paint(image, c.myocardium + patchy * (c.epicardial_fat - c.myocardium), there * cover(wall, w))
         inside = np.minimum(s.rv - at.radius, top)
         rough = np.clip(self._speckle, 0.0, 2.0) * np.clip((-5.0 - at.z) / 30.0, 0.0, 1.0)
-        paint(
-            image, c.right_blood * (1.0 + 0.04 * self._speckle) * (1.0 - 0.16 * rough), there * cover(inside, 1.3 * w)
-        )
+        rough = rough * (0.14 + 0.3 * np.clip(1.0 - inside / 9.0, 0.0, 1.0))  # most along the free wall
+        blood = c.right_blood * (1.0 + 0.07 * self._speckle) * (1.0 - rough)
+        paint(image, blood, there * cover(inside, 1.3 * w))
         valve = self._tables.source
         shut = 1.0 - 0.75 * float(valve.opening[i])
         line = np.minimum(
@@ -123,11 +127,11 @@ class HeartPainter:
         outer = (s.epi2 - self._radius2) * self._per_epi
         septal = np.clip((s.rv - np.sqrt(np.maximum(s.epi2, 0.0))) * 0.6, 0.0, 1.0)
         image *= 1.0 - c.ink * (1.0 - septal) * np.clip(1.0 - np.abs(outer) / 1.3, 0.0, 1.0) * (below > 0)
-        paint(image, self._muscle * (1.0 + 0.05 * self._speckle), cover(np.minimum(outer, below), w))
+        paint(image, self._muscle * (1.0 + 0.14 * self._speckle), cover(np.minimum(outer, below), w))
         share = float(t.share[i])
         rough = np.minimum((s.endo2 - self._radius2) * self._per_endo, below + 1.0)
         clear = np.minimum((s.blood2 - self._radius2) * self._per_endo, below + 1.0)
-        blood = c.blood * (1.0 + 0.035 * self._speckle)
+        blood = c.blood * (1.0 + 0.07 * self._speckle)
         paint(image, blood, 0.45 * cover(rough, w) + 0.55 * cover(clear, 1.4 * w))
         aorta = self._vessels[0][0] * (1.0 - share) + self._vessels[1][0] * share
         outside = 1.0 - cover(rough, w)
@@ -140,9 +144,12 @@ class HeartPainter:
         at, idx = self._at, self._in_lv
         x, y = at.flat_x[idx], at.flat_y[idx]
         inside = cover((s.endo2[idx] - self._radius2[idx]) * self._per_endo[idx], self._width)
-        for k in (0, 3):
-            column = s.papillary[:, idx]
-            near = column[k + 2] - np.hypot(x - column[k], y - column[k + 1]) + 0.8 * self._speckle[idx]
+        column = s.papillary[:, idx]
+        for k, (lean_x, lean_y) in zip((0, 3), self._heads, strict=True):
+            across, along, girth = x - column[k], y - column[k + 1], column[k + 2]
+            first = 0.82 * girth - np.hypot(across - lean_x * girth, along - lean_y * girth)
+            second = 0.72 * girth - np.hypot(across + lean_x * girth, along + lean_y * girth)
+            near = np.maximum(first, second) + 0.9 * self._speckle[idx]
             image[idx] += 0.8 * inside * cover(near, 1.3 * self._width) * (self._contrast.myocardium - image[idx])
 
     def _mitral(self, image: Image, i: int) -> None:

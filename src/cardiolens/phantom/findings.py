@@ -19,7 +19,7 @@ from cardiolens.phantom.vessels import great_vessels
 def findings_of(canvas: Canvas) -> list[Finding]:
     """Everything that the parameters of the canvas's heart ask for, in the order of drawing."""
     p = canvas.anatomy.parameters
-    found: list[Finding] = []
+    found: list[Finding] = [ModeratorBand(canvas)]
     if p.septa.atrial_mm > 4.0 or p.septa.asd_mm > 0:
         found.append(AtrialSeptum(canvas))
     if p.septa.vsd_mm > 0:
@@ -32,6 +32,27 @@ def findings_of(canvas: Canvas) -> list[Finding]:
     if p.valves.prosthesis:
         found.append(Prosthesis(canvas))
     return found
+
+
+class ModeratorBand:
+    """The band of muscle that every RV has, from the septum to the free wall."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._c, p = canvas, canvas.anatomy.parameters
+        rng = np.random.default_rng([p.body_seed, 8])
+        self._u, self._girth = float(rng.uniform(0.5, 0.66)), float(rng.uniform(1.2, 2.4))
+        self._from, self._to = float(rng.normal(183.0, 6.0)), float(rng.normal(212.0, 8.0))
+        self._at = canvas.near(canvas.wall_point(0.5 * (self._from + self._to), self._u, 0, 2.5), 48.0)
+
+    def draw(self, image: Image, s: Surfaces, i: int) -> None:
+        at, c = self._at, self._c
+        start = c.wall_point(self._from, self._u, i, 1.0)
+        k = int(np.clip(round((start[2] - c.anatomy.heights[0]) / STEP_MM), 0, len(c.anatomy.heights) - 1))
+        n = round(self._to / 360.0 * N_ANGLES) % N_ANGLES
+        end = c.on_ring(self._to, float(c.tables.rv[n, k, i]), start[2] - 6.0)
+        band = capsule(c.points[at], start, end, (self._girth, 0.8 * self._girth))
+        in_rv = (s.rv[at] > c.at.radius[at]) & (s.epi2[at] < c.at.radius[at] ** 2)
+        image[at] += 0.75 * cover(band, 1.6) * in_rv * (c.contrast.myocardium - image[at])
 
 
 class AtrialSeptum:

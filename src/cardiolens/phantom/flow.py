@@ -16,6 +16,7 @@ from cardiolens.phantom.sampling import Surfaces
 from cardiolens.phantom.vessels import GreatVessels, great_vessels
 
 _DEEPEST = 0.8  # share of the signal that the core of the worst jet loses
+_INFLOW = 0.2  # and that of the healthy early filling
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,9 @@ class Jet:
         if self._kind in ("mitral", "tricuspid"):
             start = self._valve(i)
             return _Course(start, start + reach * np.array([*self._lean, 1.0]), wide, out)
+        if self._kind == "inflow":
+            start = self._valve(i)
+            return _Course(start, start + np.array([6.0 + 8.0 * self._lean[0], 3.0, -38.0]), (5.0, 11.0), into)
         if self._kind == "aortic leak":
             way = np.array([0.12 + self._lean[0] * 0.4, 0.18, -1.0])
             return _Course(vessels.annulus, vessels.annulus + reach * way, wide, into)
@@ -68,7 +72,7 @@ class Jet:
     def _valve(self, i: int) -> Point:
         """Middle of the mitral or the tricuspid valve."""
         a, t = self._c.anatomy, self._c.tables
-        if self._kind == "mitral":
+        if self._kind in ("mitral", "inflow"):
             return np.array([2.0, 0.0, float(t.mitral_z[i])])
         return np.array([a.right_atrium.centre_x(15.0), a.right_atrium.y, float(t.tricuspid_z[i])])
 
@@ -80,12 +84,13 @@ class Jet:
         inside = capsule(c.points[at], course.start, course.end, course.radius)
         share = np.clip(inside / 2.5 + 0.4, 0.0, 1.0) * np.clip(0.85 + 0.25 * c.speckle[at], 0.3, 1.0)
         blood = np.clip((image[at] / c.contrast.blood - 0.5) * 4.0, 0.0, 1.0)
-        lost = _DEEPEST * min(1.0, 0.45 + 0.8 * self._grade) * course.strength
+        deepest = _INFLOW if self._kind == "inflow" else _DEEPEST * min(1.0, 0.45 + 0.8 * self._grade)
+        lost = deepest * course.strength
         image[at] *= 1.0 - lost * share * blood
 
 
 def jets(canvas: Canvas) -> list[Finding]:
-    """The jets of a heart's valves and defects."""
+    """The jets of a heart's valves and defects, and the faint one of every early filling."""
     p = canvas.anatomy.parameters
     v = p.valves
     grades = {
@@ -95,6 +100,7 @@ def jets(canvas: Canvas) -> list[Finding]:
         "aortic": v.aortic_stenosis,
         "pulmonary": v.pulmonary_stenosis,
         "outflow": v.sam,
+        "inflow": 0.1,
         "defect": 0.5 if 0 < p.septa.vsd_mm < 8.0 else 0.0,
     }
     return [Jet(canvas, kind, grade) for kind, grade in grades.items() if grade >= 0.1]
