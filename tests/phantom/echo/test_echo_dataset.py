@@ -63,6 +63,13 @@ def test_listed_volumes_are_those_of_the_tracings_and_the_truth_is_apart(made: E
         assert float(true["EDV"]) != float(row["EDV"])
 
 
+def test_the_smaller_tracing_comes_first(made: EchoSet) -> None:
+    true = {row["FileName"]: row for row in rows(made.folder / "truth.csv")}
+    for name in made.names:
+        mine = [r["Frame"] for r in rows(made.folder / "VolumeTracings.csv") if r["FileName"] == f"{name}.avi"]
+        assert [mine[0], mine[-1]] == [true[name]["Frame_ES"], true[name]["Frame_ED"]]
+
+
 def test_videos_read_back_as_listed(made: EchoSet) -> None:
     av = pytest.importorskip("av")
     for row in rows(made.folder / "FileList.csv"):

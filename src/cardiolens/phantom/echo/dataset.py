@@ -4,7 +4,8 @@
     # echo/FileList.csv  echo/VolumeTracings.csv  echo/Videos/0X....avi  echo/truth.csv  echo/truth/0X....json
 
 `FileList.csv` carries the volumes that the tracings give, by discs in this one plane, as EchoNet-Dynamic's do;
-`truth.csv` those of the whole heart.  Clip i depends on the seed and i alone, so a data set can be made on many cores,
+`truth.csv` those of the whole heart.  A clip's smaller, end-systolic tracing comes first and the larger one last, as
+the data set's own reader takes them.  Clip i depends on the seed and i alone, so a data set can be made on many cores,
 go on after a kill, or grow.
 """
 
@@ -223,8 +224,8 @@ def _truth_row(record: dict[str, Any]) -> dict[str, Any]:
         "EDV": t["edv_ml"],
         "LVMass": t["lv_mass_g"],
         "RVEF": t["rvef_pct"],
-        "Frame_ED": record["tracings"][0]["frame"],
-        "Frame_ES": record["tracings"][1]["frame"],
+        "Frame_ED": record["tracings"][1]["frame"],
+        "Frame_ES": record["tracings"][0]["frame"],
         "mm_per_pixel": record["mm_per_pixel"],
         "heart_rate": t["heart_rate"],
         "sex": t["sex"],

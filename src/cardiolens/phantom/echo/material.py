@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from cardiolens.phantom.anatomy import Anatomy
 from cardiolens.phantom.brush import Image
@@ -24,11 +23,8 @@ class Carrier:
         self._length = anatomy.lv_length(t.share)
         self._twist = np.deg2rad(anatomy.parameters.twist_deg)
         self._angle = np.arctan2(-at.y, at.x)
-        self._reference = [
-            np.pad(np.sqrt(np.maximum(field[..., -1], 0.0)), ((0, 1), (0, 0)), mode="wrap").astype(np.float32)
-            for field in (t.endo2, t.epi2, t.rv**2)
-        ]
-        self._still = at.z.astype(np.float32)
+        radii = np.sqrt(np.maximum(np.stack([f[..., -1] for f in (t.endo2, t.epi2, t.rv**2)], axis=-1), 0.0))
+        self._reference = np.concatenate([radii, radii[:1]]).astype(np.float32)  # (angle, height, 3), closed
 
     def places(self, s: Surfaces, i: int) -> Image:
         """(n, 3) at phase number i."""
@@ -38,8 +34,7 @@ class Carrier:
         above = np.clip(1.0 - (at.z - self._mitral[i]) / 45.0, 0.0, 1.0)
         height = np.where(along > 0, self._mitral[-1] - along * rest, at.z - self._mitral[i] * above)
         angle = self._angle - self._twist * self._share[i] * (np.clip(along, 0.0, 1.0) - 0.3)
-        row, col = angle / (2 * np.pi / N_ANGLES) % N_ANGLES, (height - self._anatomy.heights[0]) / STEP_MM
-        endo0, epi0, rv0 = (map_coordinates(f, [row, col], order=1, mode="nearest") for f in self._reference)
+        endo0, epi0, rv0 = self._at_rest(angle, height)
         endo, epi = (np.sqrt(np.maximum(v, 0.01)) for v in (s.endo2, s.epi2))
         radius = _carried(at.radius, (endo, epi, s.rv), (endo0, np.maximum(epi0, 0.1), rv0))
         outside = np.maximum(at.radius - np.sqrt(np.maximum(s.fluid2, 0.0)), 0.0)
@@ -51,6 +46,20 @@ class Carrier:
         return np.asarray(
             (here + (back - here) * moved[:, None]) @ np.stack([probe.right, probe.depth, probe.normal], 1)
         )
+
+    def _at_rest(self, angle: Image, height: Image) -> tuple[Image, Image, Image]:
+        """Endocardial, epicardial and RV radius at end-diastole, interpolated at places (n,)."""
+        turn = np.mod(angle * np.float32(N_ANGLES / (2 * np.pi)), N_ANGLES)
+        level = (height - self._anatomy.heights[0]) / STEP_MM
+        level = np.clip(level, 0.0, self._reference.shape[1] - 1.001)
+        row, col = np.minimum(turn.astype(np.intp), N_ANGLES - 1), level.astype(np.intp)
+        down, across = (turn - row).astype(np.float32)[:, None], (level - col).astype(np.float32)[:, None]
+        flat, wide = self._reference.reshape(-1, 3), self._reference.shape[1]
+        first = row * wide + col
+        near = flat[first] * (1 - across) + flat[first + 1] * across
+        far = flat[first + wide] * (1 - across) + flat[first + wide + 1] * across
+        endo, epi, rv = (near * (1 - down) + far * down).T
+        return endo, epi, rv
 
 
 def _carried(radius: Image, now: tuple[Image, ...], then: tuple[Image, ...]) -> Image:

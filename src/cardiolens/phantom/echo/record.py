@@ -94,7 +94,7 @@ def make_clip(order: EchoOrder) -> str:
         "row": row,
         "tracings": [
             {"frame": frame, "lines": np.round(tracing.lines, 6).tolist()}
-            for frame, tracing in ((echo.ed, echo.ed_tracing), (echo.es, echo.es_tracing))
+            for frame, tracing in ((echo.es, echo.es_tracing), (echo.ed, echo.ed_tracing))
         ],
         "mm_per_pixel": round(echo.mm_per_pixel, 6),
         "truth": _plain(asdict(echo.truth)),

@@ -37,7 +37,7 @@ from cardiolens.phantom.motion import beat_times
 from cardiolens.phantom.truth import Truth, truth_of
 
 _STREAMS = {"probe": 0, "rhythm": 1, "tissue": 2, "signal": 3, "breath": 4, "overlay": 5}
-_PHASES = 36  # moments of the beat at which the heart is built; between them it is interpolated
+_PHASES = 30  # moments of the beat at which the heart is built; between them it is interpolated
 _BREATH_S = 4.2
 
 

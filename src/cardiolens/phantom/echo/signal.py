@@ -46,7 +46,7 @@ def draw_settings(rng: np.random.Generator) -> Settings:
     """As different machines and hands set them."""
     return Settings(
         range_db=float(rng.uniform(44.0, 56.0)),
-        gain_db=float(np.clip(rng.normal(0.8, 2.2), -4.0, 5.0)),
+        gain_db=float(np.clip(rng.normal(1.4, 2.2), -4.0, 5.0)),
         gamma=float(rng.uniform(1.0, 1.5)),
         attenuation_db=float(rng.uniform(1.0, 12.0)),
         noise_db=float(rng.uniform(-58.0, -46.0)),
