@@ -23,14 +23,15 @@ def burn_in(
     text = _text(sector, parameters, fps)
     out: npt.NDArray[np.uint8] = frames.copy()
     n, size = len(frames), sector.size
-    height = ecg(timing.phases, parameters.rhythm)
+    moment = np.linspace(0.0, n - 1.0, size)  # frame that each column of the sweep belongs to
+    height = ecg(np.interp(moment, np.arange(n), np.unwrap(timing.phases, period=1.0)), parameters.rhythm)
     row = np.rint(size * (0.955 - 0.09 * height)).astype(int).clip(0, size - 1)
-    col = (np.arange(n) * (size - 1)) // max(n - 1, 1)
-    layer = np.zeros((size, size), dtype=np.uint8)
+    drawn, layer = 0, np.zeros((size, size), dtype=np.uint8)
     for i in range(n):
-        before = max(i - 1, 0)
-        low, high = sorted((row[before], row[i]))
-        layer[low : high + 1, col[i]] = _TRACE
+        while drawn < size and moment[drawn] <= i:
+            low, high = sorted((row[max(drawn - 1, 0)], row[drawn]))
+            layer[low : high + 1, drawn] = _TRACE
+            drawn += 1
         both = np.maximum(layer, text)
         out[i][outside] = np.maximum(out[i], both)[outside]
     return out
