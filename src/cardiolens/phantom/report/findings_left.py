@@ -25,8 +25,8 @@ def left_ventricle(scribe: Scribe) -> list[Line]:
     if scribe.manner.numbers:
         lines.append(scribe.line(say.LV_FUNCTION_NUMBER))
         lines += scribe.maybe(0.8, say.LV_VOLUMES)
-        lines += [scribe.line((t,)) for t in scribe.choose(say.LV_FUNCTION_WORDS, 1 + int(scribe.chance(0.5)))]
-        lines += scribe.maybe(0.25, say.LV_LONG_AXIS)
+        lines += [scribe.line((t,)) for t in scribe.choose(say.LV_FUNCTION_WORDS, 1 + int(scribe.chance(0.8)))]
+        lines += scribe.maybe(0.3, say.LV_LONG_AXIS)
         lines += scribe.maybe(0.25, say.MASS)
     else:
         lines += [scribe.line((t,)) for t in scribe.choose(say.LV_FUNCTION_WORDS, 3)]

@@ -72,7 +72,7 @@ def lungs_and_rest(scribe: Scribe) -> list[Line]:
         lines.append(scribe.line(say.PLEURAL, pleural=size, Pleural=upper_first(size)))
     elif scribe.parameters.pleural_effusion_mm < 1:
         lines += scribe.maybe(0.1, say.LUNGS_CLEAR)
-    return lines + scribe.some(scribe.manner.wordy / 8, say.INCIDENTAL)
+    return lines + scribe.some(scribe.manner.wordy / 12, say.INCIDENTAL)
 
 
 def _mass(scribe: Scribe, mass: Mass) -> Line:

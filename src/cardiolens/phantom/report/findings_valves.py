@@ -33,13 +33,13 @@ def vessels(scribe: Scribe) -> list[Line]:
         named = scribe.told.get("aortic dilation") == "named" and scribe.chance(0.4)
         lines.append(scribe.line(say.AORTA_NAMED if named else say.AORTA_DESCRIBED, aorta, **aorta_values(scribe)))
     else:
-        lines += scribe.maybe(0.3, say.AORTA_NORMAL, aorta)
+        lines += scribe.maybe(0.22, say.AORTA_NORMAL, aorta)
     trunk = scribe.sized("pulmonary artery dilation", m.trunk)
     if m.trunk:
         named = scribe.told.get("pulmonary artery dilation") == "named" and scribe.chance(0.4)
         lines.append(scribe.line(say.TRUNK_NAMED if named else say.TRUNK_DESCRIBED, trunk))
     else:
-        lines += scribe.maybe(0.2, say.TRUNK_NORMAL, trunk)
+        lines += scribe.maybe(0.14, say.TRUNK_NORMAL, trunk)
     override = scribe.parameters.vessels.override
     if override >= 0.15:
         described = scribe.shows("described", "tetralogy of Fallot")

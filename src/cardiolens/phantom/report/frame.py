@@ -37,21 +37,22 @@ def technique(scribe: Scribe) -> list[Line]:
     field = f"{scribe.field_t:g}"
     at = scribe.pick([f" at {field} T", f" at {field} Tesla", f" on a {field}T scanner", ""])
     lines = [scribe.line(say.TECHNIQUE, at_field=at)]
-    lines += scribe.maybe(0.7, say.CONTRAST_GIVEN) if scribe.contrast else scribe.maybe(0.4, say.CONTRAST_NOT)
-    lines += scribe.some(scribe.manner.wordy / 5, say.TECHNIQUE_EXTRA)
+    lines += scribe.maybe(0.6, say.CONTRAST_GIVEN) if scribe.contrast else scribe.maybe(0.4, say.CONTRAST_NOT)
+    lines += scribe.some(scribe.manner.wordy / 8, say.TECHNIQUE_EXTRA)
     rhythm = scribe.parameters.rhythm
     if rhythm in say.RHYTHM:
         lines += scribe.maybe(0.75, say.RHYTHM[rhythm])
     regular = scribe.pick([", regular", ""]) if rhythm == "sinus" else ""
-    return lines + scribe.maybe(0.12, say.HEART_RATE, regular=regular)
+    return lines + scribe.maybe(0.1, say.HEART_RATE, regular=regular)
 
 
 def comparison(scribe: Scribe) -> list[Line]:
     """A prior study, or that there is none; often nothing."""
-    if scribe.chance(0.5):
+    if scribe.chance(0.6):
         return []
     if scribe.chance(0.55):
-        return [scribe.line(say.COMPARISON_NONE)]
+        bare = scribe.manner.headings == "few"  # without a heading, "None." says nothing
+        return [scribe.line(say.COMPARISON_NONE[:2] if bare else say.COMPARISON_NONE)]
     year = str(int(scribe.rng.integers(2008, 2021)))
     lines = [scribe.line(say.COMPARISON, year=year)]
     if not scribe.chance(0.7):

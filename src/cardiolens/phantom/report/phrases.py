@@ -109,16 +109,18 @@ LV_FUNCTION_WORDS = (
     "[Systolic performance|Pump function] of the [LV|left ventricle] is {f}.",
 )
 LV_VOLUMES = (
-    "[LV|Left ventricular] end-diastolic volume {edv}[ ({edvi})|], end-systolic volume {esv}.",
-    "The [LV|left ventricular] end-diastolic and end-systolic volumes [are|measure] {edv} and {esv}[, respectively|].",
+    "[LV|Left ventricular] end-diastolic volume {edv}[ ({edvi})|], end-systolic volume {esv}[, EF {ef}|, ejection fraction {ef}|].",
+    "The [LV|left ventricular] end-diastolic and end-systolic volumes [are|measure] {edv} and {esv}[, respectively|, giving an LVEF of {ef}|].",
     "EDV {edv}, ESV {esv}, SV {sv}, EF {ef}.",
     "LV volumes: EDV {edv}[ ({edvi})|], ESV {esv}[, SV {sv}|][, LVEF {ef}|].",
-    "[Stroke volume is|The LV stroke volume measures] {sv}, [from|with] an EDV of {edv} and an ESV of {esv}.",
+    "[Stroke volume is|The LV stroke volume measures] {sv}, [from|with] an EDV of {edv} and an ESV of {esv}[ (EF {ef})|].",
 )
 LV_SIZE = (
     "[The left ventricle|The LV] is {lv_size}[, with an end-diastolic volume [index of {edvi}|of {edv}]|].",
     "[The left ventricular|The LV] cavity is {lv_size}[ (EDV {edv})| (LVEDVi {edvi})|].",
     "[LV|Left ventricular] size: {lv_size}.",
+    "[The left ventricle|The LV] is {lv_size} and contracts {contracts}.",
+    "[The left ventricle|The LV] is {lv_size}, with {f_attribute} systolic function[ (EDV {edv})| (LVEF {ef})|].",
     "The [LV|left ventricular] cavity is {lv_size}, measuring {edd} [at the base in end-diastole|in end-diastole].",
 )
 LV_LONG_AXIS = (

@@ -104,7 +104,7 @@ CONTRAST_NOT = (
     "[Contrast was not given|Gadolinium was withheld] [because of renal function|].",
 )
 
-COMPARISON_NONE = ("[None available|None|No prior cardiac MRI is available].", "No prior study for comparison.")
+COMPARISON_NONE = ("No prior cardiac MRI is available.", "No prior study for comparison.", "None available.", "None.")
 COMPARISON = (
     "[Cardiac MRI|CMR|MRI] of {year}.",
     "Echocardiogram of {year}.",
@@ -140,7 +140,7 @@ RV_SUMMARY = (
 NORMAL_STUDY = (
     "[Normal|Structurally normal] [cardiac MRI|heart|study].",
     "[Normal|Unremarkable] examination.",
-    "Normal biventricular size and function[, no scar|].",
+    "Normal biventricular size and function[, no regional abnormality|].",
     "[Essentially|] normal cardiac MRI.",
 )
 NORMAL_DESCRIBED = ("No significant cardiac abnormality.", "Unremarkable study.", "No cause for the symptoms is found.")
