@@ -1,113 +1,139 @@
-"""What a phantom study costs, and what the design saves.
+"""What a phantom study costs, by stage and by size, and what the design saves.
 
-    python benchmarks/phantom_render.py [--studies 3] [--matrix 256]
+    python benchmarks/phantom_render.py [--studies 4] [--write]
 
 Renders studies (12 short-axis planes and 3 long-axis views, 25 phases) in one process and prints studies per minute
-and the share of each stage.  In the same run it renders planes the plain way, every frame from the start: thorax, place
-in the tables and composition at every pixel of every phase, and prints the ratio.  Times are processor time, so that a
-busy machine does not change them much.
+and the share of each stage.  In the same run it renders the plain way, every frame as a study of one phase, with
+nothing kept from one frame to the next, and prints the ratio.  Times are processor time of one core, so that a busy
+machine does not change them much.  `--write` puts the tables into docs/benchmarks/phantom_render.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
+import os
+import platform
 import pstats
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from cardiolens.phantom import render
-from cardiolens.phantom.anatomy import anatomy_of
-from cardiolens.phantom.compose import HeartPainter
-from cardiolens.phantom.heart import HeartParameters, sample_parameters
-from cardiolens.phantom.planes import heart_frame, long_axis_plane
-from cardiolens.phantom.sampling import FlatTables
-from cardiolens.phantom.signal import KSpace, coil_shading, look_up, sample_contrast
-from cardiolens.phantom.thorax import Thorax
-from cardiolens.study import View
+from cardiolens.phantom import make_cohort, render_study, sample_parameters
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "phantom_render.md"
+PHASES = 25
 STAGES = {
-    "anatomy and its tables": ("tables_at", "__init__:anatomy"),
-    "thorax": ("render:thorax", "grain", "add_lung_vessels"),
-    "which pixels move": ("touches_heart",),
-    "heart": ("_moving_part",),
-    "noise": ("add:signal", "__init__:signal"),
+    "anatomy and its tables": ("tables_at:anatomy", "__init__:anatomy"),
+    "thorax": ("_still:picture", "add_lung_vessels:thorax"),
+    "which pixels move": ("touches_heart:compose",),
+    "surfaces at those pixels": ("surfaces:sampling", "__init__:sampling", "slope:sampling"),
+    "chambers and walls": ("_outside:compose", "_right_side:compose", "_left_side:compose"),
+    "masses, valves, jets": ("draw:findings", "draw:flow", "findings_of:findings"),
+    "coils and field": ("_weight:picture", "coil_shading:coils", "noise_gain:coils"),
+    "k-space": ("_acquired:render",),
+    "noise": ("add:noise", "__init__:noise"),
 }
 
 
-def naive_plane(p: HeartParameters, matrix: int, phases: int, seconds: float) -> float:
-    """Seconds a frame when nothing is kept from one frame to the next; renders frames until `seconds` have passed."""
-    contrast = sample_contrast(np.random.default_rng(0))
-    planes = long_axis_plane(p, View.CH4, np.random.default_rng(0), matrix=matrix, field_mm=350.0)
-    grid = np.arange(matrix) * planes.spacing_mm
-    points = planes.corner[0] + grid[:, None, None] * planes.down + grid[None, :, None] * planes.right
-    points = points.astype(np.float32).reshape(-1, 3)
-    low_pass = KSpace(matrix, matrix, contrast.acquired)
-    rng = np.random.default_rng(0)
-    start, done = time.process_time(), 0
-    while done < 2 or time.process_time() - start < seconds:
-        anatomy, thorax = anatomy_of.__wrapped__(p), Thorax(p)
-        tables = FlatTables(anatomy.tables([done % phases / phases]))
-        layers = []
-        for offset in (-2.67, 0.0, 2.67):
-            at = points + np.float32(offset) * planes.normal.astype(np.float32)
-            still, _ = thorax.render(at, thorax.grain(at), contrast, planes.spacing_mm)
-            heart = heart_frame(p).to_heart(at.astype(np.float64)).astype(np.float32)
-            speckle = look_up(thorax.texture, heart, 2.2)
-            layers += HeartPainter(anatomy, tables, heart, speckle, contrast, planes.spacing_mm).frames(still)
-        image = np.mean(layers, axis=0) * coil_shading(points, thorax.front_y, contrast)
-        noise = low_pass(rng.standard_normal((2, matrix, matrix), dtype=np.float32)) * contrast.noise
-        np.hypot(low_pass(image.reshape(matrix, matrix)) + noise[0], noise[1])
-        done += 1
-    return (time.process_time() - start) / done
+def seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
-def stage_seconds(profile: cProfile.Profile) -> dict[str, float]:
-    """Cumulative seconds of the stages; they do not overlap."""
+def stage_shares(profile: cProfile.Profile) -> dict[str, float]:
+    """Share of the whole of each stage; stages do not overlap."""
+    stats = pstats.Stats(profile)
     out = dict.fromkeys(STAGES, 0.0)
-    for (file, _, name), (_, _, _, cumulative, _) in pstats.Stats(profile).stats.items():
-        for stage, names in STAGES.items():
-            for wanted in names:
-                function, _, where = wanted.partition(":")
-                if name == function and "phantom" in file and (not where or f"{where}.py" in file):
-                    out[stage] += cumulative
+    for (file, _, name), (_, _, _, cumulative, _) in stats.stats.items():
+        for stage, wanted in STAGES.items():
+            if f"{name}:{Path(file).stem}" in wanted and "phantom" in file:
+                out[stage] += cumulative / stats.total_tt
     return out
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=3)
-    parser.add_argument("--matrix", type=int, default=256)
-    parser.add_argument("--naive-seconds", type=float, default=8.0)
+    parser.add_argument("--studies", type=int, default=4)
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    rng = np.random.default_rng(0)
-    hearts = [sample_parameters(rng) for _ in range(options.studies)]
-    render.render_study(hearts[0], seed=0, matrix=64, phases=2)  # imports and first-call costs
-
-    start = time.process_time()
-    for i, heart in enumerate(hearts):
-        render.render_study(heart, seed=i, matrix=options.matrix)
-    study = (time.process_time() - start) / len(hearts)
-    start = time.process_time()
-    for i, heart in enumerate(hearts):
-        render.render_study(heart, seed=i, matrix=128, sub_slices=2)
-    small = (time.process_time() - start) / len(hearts)
-    frame = naive_plane(hearts[0], options.matrix, 25, options.naive_seconds)
-
+    hearts = [sample_parameters(np.random.default_rng(i)) for i in range(options.studies)]
+    render_study(hearts[0], seed=0, matrix=64, phases=2)  # imports and first-call costs
+    sizes = []
+    for matrix, sub_slices in ((64, 2), (128, 2), (192, 3), (256, 3)):
+        cost = np.mean(
+            [
+                seconds(lambda i=i, h=h, m=matrix, s=sub_slices: render_study(h, seed=i, matrix=m, sub_slices=s))
+                for i, h in enumerate(hearts)
+            ]
+        )
+        clip = np.mean(
+            [
+                seconds(lambda i=i, h=h, m=matrix: render_study(h, seed=i, matrix=m, views=("4CH",)))
+                for i, h in enumerate(hearts)
+            ]
+        )
+        sizes.append((matrix, sub_slices, float(cost), float(clip)))
+        print(f"{matrix:4d}: study {cost:.2f} s, {60 / cost:.0f} a minute on one core; a 4CH clip {clip:.3f} s")
+    plain = PHASES * np.mean(
+        [seconds(lambda i=i: render_study(hearts[i], seed=i, matrix=256, phases=1)) for i in range(2)]
+    )
+    ratio = plain / np.mean([seconds(lambda i=i: render_study(hearts[i], seed=i, matrix=256)) for i in range(2)])
+    print(f"frame by frame: {plain:.1f} s a study of 256, {ratio:.1f} times as much")
     profile = cProfile.Profile()
     profile.enable()
-    render.render_study(hearts[0], seed=0, matrix=options.matrix)
+    for i, heart in enumerate(hearts):
+        render_study(heart, seed=i, matrix=256)
     profile.disable()
-    total = pstats.Stats(profile).total_tt
-    print(f"study of 15 planes x 25 phases at {options.matrix}: {study:.2f} s, {60 / study:.0f} a minute on one core")
-    print(f"the same at 128, two sub-slices:                   {small:.2f} s, {60 / small:.0f} a minute on one core")
-    print(f"plain rendering, frame by frame:                   {frame * 375:.1f} s (375 frames at {frame:.3f} s)")
-    print(f"ratio plain : this:                                {frame * 375 / study:.1f}")
-    shares = stage_seconds(profile)
-    for stage, seconds in shares.items():
-        print(f"  {stage:<26}{seconds / total:6.0%}")
-    print(f"  {'rest (filter, copies)':<26}{1 - sum(shares.values()) / total:6.0%}")
+    shares = stage_shares(profile)
+    for stage, share in shares.items():
+        print(f"  {stage:<28}{share:6.0%}")
+    print(f"  {'rest':<28}{1 - sum(shares.values()):6.0%}")
+    cohort = whole_cohort()
+    print(f"cohort into a store, matrix 128, {os.cpu_count()} workers: {cohort:.0f} studies a minute of wall time")
+    if options.write:
+        write(sizes, ratio, shares, cohort)
+
+
+def whole_cohort(n: int = 16) -> float:
+    """Studies a minute of wall time, report, truth and store included."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_cohort(Path(folder) / "warm", 2, 0, format="store", matrix=64)
+        start = time.perf_counter()
+        make_cohort(Path(folder) / "store", n, 1, format="store", matrix=128)
+        return 60.0 * n / (time.perf_counter() - start)
+
+
+def write(sizes: list[tuple[int, int, float, float]], ratio: float, shares: dict[str, float], cohort: float) -> None:
+    machine = f"{platform.machine()}, NumPy {np.__version__}"
+    lines = [
+        "# Rendering phantoms",
+        "",
+        "Written by `benchmarks/phantom_render.py --write`.  A study is 12 short-axis planes and 3 long-axis views of 25",
+        f"phases; processor time of one core ({machine}).  Absolute times differ between machines; the ratio and the",
+        "shares differ less.",
+        "",
+        "| matrix | sub-slices | studies a minute and core | seconds for one 4CH clip |",
+        "|---|---|---|---|",
+        *(f"| {m} | {s} | {60 / cost:.0f} | {clip:.2f} |" for m, s, cost, clip in sizes),
+        "",
+        "Rendering every frame as a study of its own, with nothing kept from frame to frame, takes",
+        f"**{ratio:.1f} times** as long at 256.  A cohort of matrix 128 into a store, with reports and truth, ran at",
+        f"{cohort:.0f} studies a minute on {os.cpu_count()} cores.",
+        "",
+        "| stage, at 256 | share |",
+        "|---|---|",
+        *(f"| {stage} | {share:.0%} |" for stage, share in shares.items()),
+        f"| rest (copies, geometry, storage) | {1 - sum(shares.values()):.0%} |",
+        "",
+    ]
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+    print(PAGE)
 
 
 if __name__ == "__main__":

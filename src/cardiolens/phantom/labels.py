@@ -9,7 +9,7 @@ from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import Anatomy, anatomy_of
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.planes import HeartFrame, heart_frame
-from cardiolens.phantom.render import SHIFTS
+from cardiolens.phantom.render import SHIFTS, TRIGGER_DELAY
 from cardiolens.phantom.sampling import FlatTables, Sampler
 from cardiolens.study import Cine
 
@@ -24,7 +24,8 @@ def masks(parameters: HeartParameters, cine: Cine) -> npt.NDArray[np.uint8]:
 
     Args:
         cine: any cine in the patient space of this phantom: its affine, slice positions, trigger times and, where it
-            was rendered with breath-hold shifts, those too (`Cine.attributes`) decide; its pixels are not read.
+            was rendered with breath-hold shifts or a late trigger, those too (`Cine.attributes`) decide; its pixels are
+            not read.
 
     Returns:
         uint8 (slice, time, row, col): 0 background and `MASK_LABELS`.  Papillary muscles count as cavity.
@@ -153,7 +154,8 @@ def _grid(cine: Cine) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _phases(parameters: HeartParameters, cine: Cine) -> FloatArray:
     if cine.trigger_times_ms is None:
         raise PhantomError(f"{cine.source}: masks of a phantom need the cine's trigger times")
-    return np.asarray(cine.trigger_times_ms / parameters.rr_ms)
+    ahead = cine.attributes.get(TRIGGER_DELAY, 0.0)  # the R wave was found late
+    return np.asarray(cine.trigger_times_ms / parameters.rr_ms + float(ahead))
 
 
 def _may_hold(anatomy: Anatomy, tables: FlatTables, points: FloatArray) -> npt.NDArray[np.bool_]:
