@@ -10,7 +10,8 @@ import pytest
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
-from cardiolens.phantom.heart import HeartParameters, sample_parameters
+from cardiolens.phantom.disease import sample_parameters
+from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.labels import landmarks, masks
 from cardiolens.phantom.planes import heart_frame
 from cardiolens.phantom.render import render_study
@@ -56,7 +57,7 @@ def test_the_same_seed_gives_the_same_pixels_in_another_process(heart, study):
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(study.cines, again.cines, strict=True))
     code = (
         "import numpy as np, hashlib\n"
-        "from cardiolens.phantom.heart import sample_parameters\n"
+        "from cardiolens.phantom.disease import sample_parameters\n"
         "from cardiolens.phantom.render import render_study\n"
         "p = sample_parameters(np.random.default_rng(4), condition='normal')\n"
         "s = render_study(p, seed=9, matrix=128, phases=10, sub_slices=2, views=('4CH',))\n"

@@ -20,7 +20,7 @@ from cardiolens.errors import PhantomError
 from cardiolens.phantom.cohort import study as cohort_study
 from cardiolens.phantom.cohort.make import make_cohort
 
-SMALL: dict[str, Any] = {"matrix": 32, "phases": 8, "sax_planes": 3}
+SMALL: dict[str, Any] = {"matrix": 32, "phases": 8, "sax_planes": 3, "style": "siemens"}
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -140,11 +140,14 @@ def test_a_cohort_may_grow_and_the_first_stay(made: Path, tmp_path: Path) -> Non
     second = make_cohort(out, 3, 5, workers=1, **SMALL)
     assert second.made == 2 and second.hash != first.hash
     assert tree(out) == tree(made)
-    with pytest.raises(PhantomError, match="cohort of 3 studies, 2 were asked"):
+    with pytest.raises(PhantomError, match="cohort of 3 patients, 2 were asked"):
         make_cohort(out, 2, 5, workers=1, **SMALL)
 
 
-@pytest.mark.parametrize("change", [{"seed": 6}, {"matrix": 48}, {"style": "ge"}, {"condition": "normal"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 6}, {"matrix": 48}, {"style": "ge"}, {"condition": "normal"}, {"site": "biobank"}, {"sessions": 2}],
+)
 def test_a_folder_with_another_cohort_is_refused_and_untouched(made: Path, change: dict[str, Any]) -> None:
     before = tree(made)
     settings = {"seed": 5, **SMALL, **change}
@@ -166,12 +169,17 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"condition": "gout"}, "unknown condition 'gout'; known are normal, dilated"),
+        ({"condition": "gout"}, "unknown condition 'gout'; known are amyloidosis, aortic"),
         ({"style": "toshiba"}, "unknown DICOM style"),
         ({"format": "nifti"}, "format must be"),
         ({"matrix": 8}, "matrix must be 32 to 1024"),
         ({"phases": 7}, "phases must be"),
         ({"seed": -1}, "seed must be"),
+        ({"site": "atlantis"}, "unknown site 'atlantis'; known are default, biobank"),
+        ({"site": ()}, "needs a site"),
+        ({"sessions": 10}, "sessions must be 1 to 9"),
+        ({"crop_mm": 200.0}, 'crop_mm goes with format "store"'),
+        ({"crop_mm": 20.0, "format": "store"}, "crop_mm must be 100 to 400"),
         ({"n": 0}, "1 to"),
         ({"workers": 0}, "workers"),
     ],
@@ -185,8 +193,10 @@ def test_impossible_settings_are_refused_before_a_folder_is_made(
 
 
 def test_a_condition_is_given_to_every_patient(tmp_path: Path) -> None:
-    make_cohort(tmp_path / "x", 2, 5, workers=1, masks=False, condition="dilated cardiomyopathy", **SMALL)
-    assert {row["conditions"] for row in table(tmp_path / "x" / "truth.csv")} == {"dilated cardiomyopathy"}
+    make_cohort(tmp_path / "x", 2, 5, workers=1, masks=False, condition="hypertrophic cardiomyopathy", **SMALL)
+    for row in table(tmp_path / "x" / "truth.csv"):
+        assert "hypertrophic cardiomyopathy" in row["conditions"].split(";")
+        assert float(row["severity_hypertrophic_cardiomyopathy"]) >= 0
     assert not list((tmp_path / "x").rglob("masks"))
 
 
@@ -204,7 +214,7 @@ def test_a_store_holds_the_same_patients_with_reports_and_labels(made: Path, tmp
         assert store.report(key) == report
         assert labels.loc[key, "lvef"] == pytest.approx(float(truth[key]["lvef_pct"]))
         for condition in truth[key]["conditions"].split(";"):
-            assert not condition or labels.loc[key, condition.replace(" ", "_")] == 1
+            assert not condition or labels.loc[key, condition.replace(" ", "_").replace("-", "_")] == 1
         study = store.read(key)
         assert study.cine("SAX").shape == (3, 8, 32, 32) and study.cine("SAX").affine is not None
     keys, hashed = store.keys(), store.hash()

@@ -16,6 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _SEGMENTS = 16  # without the apical cap, which has no thickness across
 _AROUND, _ALONG = 0.35, 0.12  # half width of the middle of a segment: of its angle, and of the inner length
+_STATES = 6
 N_PHASES = 32
 
 
@@ -29,13 +30,15 @@ def curves_of(parameters: HeartParameters) -> dict[str, Any]:
     anatomy = anatomy_of(parameters)
     phase = np.arange(N_PHASES) / N_PHASES
     share, filling = emptying(parameters, phase), atrial_filling(parameters, phase)
+    states = np.linspace(0.0, 1.0, _STATES)  # the anatomy changes smoothly with the share that is out
+    rv, segments = anatomy.rv_ml(states), segment_thickness(anatomy, states)
     return {
         "phase": phase,
-        "lv_ml": anatomy.cavity_ml(share),
-        "rv_ml": anatomy.rv_ml(share),
+        "lv_ml": parameters.lv_edv_ml - (parameters.lv_edv_ml - parameters.lv_esv_ml) * share,
+        "rv_ml": np.interp(share, states, rv),
         "la_ml": parameters.la_max_ml * (1.0 - parameters.la_ef_pct / 100.0 * (1.0 - filling)),
         "ra_ml": parameters.ra_max_ml * (1.0 - parameters.ra_ef_pct / 100.0 * (1.0 - filling)),
-        "segment_mm": segment_thickness(anatomy, share),
+        "segment_mm": np.stack([np.interp(share, states, thickness) for thickness in segments]),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.cohort.order import StudyOrder
 from cardiolens.phantom.covariates import Person, draw_person
 from cardiolens.phantom.disease import find_population, sample_parameters
@@ -50,10 +51,11 @@ class Patient:
 def draw_patient(order: StudyOrder) -> Patient:
     """Draw the patient of an order; sessions of one patient differ by the day alone."""
     person, first = _person_with_heart(order)
-    after = follow_up(person, first, truth_of(first), rng=order.rng("after"))
-    parameters, day = first, dict[str, float]()
-    if order.session:
-        parameters, day = another_day(first, order.rng("session", by_session=True))
+    truth = truth_of(first)
+    after = follow_up(person, first, truth, rng=order.rng("after"))
+    if not order.session:
+        return Patient(person, first, truth, after, {})
+    parameters, day = another_day(first, order.rng("session", by_session=True))
     return Patient(person, parameters, truth_of(parameters), after, day)
 
 
@@ -83,7 +85,7 @@ def another_day(parameters: HeartParameters, rng: np.random.Generator) -> tuple[
     }
     try:
         other = replace(parameters, **new)
-        truth_of(other)
+        anatomy_of(other).lv_material(np.ones(1))
     except PhantomError:  # at the edge of what the wall can do: the same LVEF as before
         other = replace(parameters, heart_rate=new["heart_rate"])
     changed = {name: getattr(other, name) - getattr(parameters, name) for name in new}

@@ -65,6 +65,8 @@ class KSpace:
         wide = np.zeros((*spectrum.shape[:-2], rows, cols // 2 + 1), dtype=spectrum.dtype)
         wide[..., :half, :width] = spectrum[..., :half, :]
         wide[..., rows - (self._in[0] - half) :, :width] = spectrum[..., half:, :]
+        if self._in[1] % 2 == 0 and cols > self._in[1]:
+            wide[..., width - 1] *= 0.5  # the highest frequency, alone before, now has its mirror image
         return np.asarray(wide * np.float32(rows * cols / (self._in[0] * self._in[1])))
 
 

@@ -16,7 +16,7 @@ from cardiolens.phantom.mr.texture import Image
 _TISSUE_T1_MS, _TISSUE_T2_MS = 1100.0, 90.0  # between muscle and blood
 _CYCLES = np.linspace(-0.5, 0.5, 129)
 _LOBES = (  # heart coordinates as shares of the LV length, width in mm, height as a share of the variation
-    ((0.30, 0.27, -0.45), 26.0, 0.7),
+    ((0.40, 0.34, -0.42), 21.0, 0.8),
     ((0.25, -0.32, -0.65), 28.0, -0.3),
     ((-0.55, -0.1, -0.35), 30.0, 0.25),
 )
@@ -34,20 +34,20 @@ class OffResonance:
 
     def __init__(self, hz: float, length_mm: float, rng: np.random.Generator | None = None) -> None:
         draw = np.zeros((len(_LOBES), 4)) if rng is None else rng.normal(0.0, 1.0, (len(_LOBES), 4))
-        self._hz, self._lobes = hz, []
-        for (place, width, height), z in zip(_LOBES, draw, strict=True):
-            centre = np.array(place) * length_mm + 5.0 * z[:3]
-            self._lobes.append((centre.astype(np.float32), np.float32(width), hz * height * (1.0 + 0.25 * z[3])))
-        self._offset = 0.0 if rng is None else 0.15 * hz * float(rng.normal())
+        self._hz = hz
+        self._lobes = [
+            ((np.array(place) * length_mm + 5.0 * z[:3]).astype(np.float32), width, height * (1.0 + 0.25 * z[3]))
+            for (place, width, height), z in zip(_LOBES, draw, strict=True)
+        ]
+        over_heart = self._near(_heart_points(length_mm))
+        self._scale = hz / float(np.ptp(over_heart))
+        self._offset = 0.0 if rng is None else 0.25 * hz * float(rng.normal())
         self._turn = 0.0 if rng is None else float(rng.uniform(0.0, 2.0 * np.pi))
         self._middle = np.float32(0.45 * length_mm)
 
     def hz(self, heart: Image) -> Image:
         """Off-resonance (n,) in Hz at heart coordinates (n, 3), mm."""
-        out = np.full(len(heart), self._offset, dtype=np.float32)
-        for centre, width, height in self._lobes:
-            away = heart - centre
-            out += np.float32(height) * np.exp(np.einsum("ij,ij->i", away, away) * np.float32(-0.5 / width**2))
+        out = self._near(heart) * np.float32(self._scale) + np.float32(self._offset)
         x, y, z = heart[:, 0], heart[:, 1], heart[:, 2] + self._middle
         away2 = x * x + y * y + z * z
         far = np.clip(np.sqrt(away2) / np.float32(75.0) - 1.0, 0.0, 2.0)
@@ -56,6 +56,14 @@ class OffResonance:
         out += np.float32(_FAR * self._hz) * far * far * lobes
         return np.asarray(out, dtype=np.float32)
 
+    def _near(self, heart: Image) -> Image:
+        """The lobes about the heart (n,), not yet in Hz."""
+        out = np.zeros(len(heart), dtype=np.float32)
+        for centre, width, height in self._lobes:
+            away = heart - centre
+            out += np.float32(height) * np.exp(np.einsum("ij,ij->i", away, away) * np.float32(-0.5 / width**2))
+        return out
+
     def darkening(self, heart: Image, *, repetition_ms: float, flip_deg: float) -> Image | None:
         """Factor (n,) on the signal at heart coordinates (n, 3); None for an even field."""
         if self._hz <= 0:
@@ -63,6 +71,16 @@ class OffResonance:
         cycles = self.hz(heart) * np.float32(repetition_ms / 1000.0)
         cycles -= np.rint(cycles)
         return np.asarray(np.interp(cycles, _CYCLES, band_profile(repetition_ms, flip_deg)), dtype=np.float32)
+
+
+def _heart_points(length_mm: float) -> Image:
+    """Points (n, 3) through both ventricles, heart coordinates."""
+    side = np.linspace(-1.0, 1.0, 9)
+    x, y, z = (v.ravel() for v in np.meshgrid(side, side, side))
+    inside = x * x + y * y + z * z <= 1.0
+    size = np.array([0.55, 0.4, 0.5]) * length_mm
+    middle = np.array([-0.15, 0.0, -0.5]) * length_mm
+    return np.asarray(np.stack([x, y, z], axis=1)[inside] * size + middle, dtype=np.float32)
 
 
 def band_profile(repetition_ms: float, flip_deg: float) -> npt.NDArray[np.float64]:
