@@ -20,6 +20,7 @@ WALL_MM: Mapping[str, tuple[float, float, float]] = {"F": (11.5, 13.5, 16.5), "M
 RV_WALL_MM = (5.0, 7.0, 9.0)
 AORTA_MM = (40.0, 45.0, 50.0)
 PULMONARY_TRUNK_MM = (30.0, 35.0, 40.0)
+SMALL_TRUNK_MM = 18.0  # below: a narrow pulmonary trunk
 PERICARDIUM_MM = (3.0, 4.0, 6.0)
 ATRIAL_SEPTUM_MM = 20.0  # lipomatous hypertrophy
 EFFUSION_MM = (1.0, 10.0, 20.0)  # small, moderate, large

@@ -18,7 +18,7 @@ DISEASES: Mapping[str, Diagnosis] = {
         ),
         described=(
             "[Infiltrative|Restrictive] appearance of the [myocardium|heart] with thick walls.",
-            "Thick walls with poor long-axis motion, suspicious for an infiltrative process.",
+            "Thick, stiff walls, suspicious for an infiltrative process.",
             "Infiltrative cardiomyopathy; [light chains and bone scintigraphy are|further work-up is] advised.",
         ),
         exact=0.6,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cardiolens.phantom.limits import SMALL_TRUNK_MM
 from cardiolens.phantom.report import phrases_right as say
 from cardiolens.phantom.report.naming import aorta_values
 from cardiolens.phantom.report.scribe import Line, Scribe, upper_first
@@ -38,6 +39,8 @@ def vessels(scribe: Scribe) -> list[Line]:
     if m.trunk:
         named = scribe.told.get("pulmonary artery dilation") == "named" and scribe.chance(0.4)
         lines.append(scribe.line(say.TRUNK_NAMED if named else say.TRUNK_DESCRIBED, trunk))
+    elif scribe.parameters.vessels.pulmonary_trunk_mm < SMALL_TRUNK_MM:
+        lines += scribe.maybe(0.7, say.TRUNK_SMALL, trunk + scribe.shows("described", "tetralogy of Fallot"))
     else:
         lines += scribe.maybe(0.14, say.TRUNK_NORMAL, trunk)
     override = scribe.parameters.vessels.override

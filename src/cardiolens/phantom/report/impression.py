@@ -16,7 +16,7 @@ from cardiolens.phantom.report.naming import name_of, plain_name_of, values_for
 from cardiolens.phantom.report.scribe import Line, Scribe, upper_first, walls_named
 from cardiolens.text.conditions import NORMAL
 
-_SIZES_TOLD = 0.75  # share of the sizes that the impression repeats
+_SIZES_TOLD = (0.0, 0.65, 0.9, 0.97)  # share of the sizes that the impression repeats, by grade
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     "amyloidosis": ("hypertrophic cardiomyopathy",),
     "hypertrophic cardiomyopathy": ("amyloidosis",),
@@ -55,7 +55,7 @@ def _normal(scribe: Scribe) -> list[Line]:
 
 def _condition(scribe: Scribe, condition: str) -> list[Line]:
     words, told = DIAGNOSES[condition], scribe.told[condition]
-    if words.kind == "size" and not scribe.chance(_SIZES_TOLD):
+    if words.kind == "size" and not scribe.chance(_SIZES_TOLD[_grade(scribe, condition)]):
         return []
     if words.kind == "size" and told == "described":
         return [_described(scribe, condition, "asserted")]
@@ -94,14 +94,19 @@ def _measured(scribe: Scribe, condition: str, names: Mapping[str, str]) -> Line:
     claims = [Claim(condition, "asserted")]
     if condition == "large pericardial effusion":
         return scribe.line(say.ASSERT_THERE, claims, **names)
-    grade = max(1, _GRADE_OF[condition](scribe.meaning))
+    grade = _grade(scribe, condition)
     adverb = names["bare"].startswith(("dilated", "enlarged"))
     extent = say_left.GRADE_ADVERB[grade] if adverb else scribe.pick(say_left.GRADE_ADJECTIVE[grade])
     return scribe.line(say.ASSERT_MEASURED, claims, extent=extent, Extent=upper_first(extent), **names)
 
 
+def _grade(scribe: Scribe, condition: str) -> int:
+    return max(1, _GRADE_OF[condition](scribe.meaning))
+
+
 _GRADE_OF: Mapping[str, Callable[[Meaning], int]] = {
     "aortic dilation": lambda m: max(m.root, m.ascending),
+    "large pericardial effusion": lambda m: m.effusion,
     "left atrial dilation": lambda m: m.la_size,
     "left ventricular dilation": lambda m: m.lv_size,
     "left ventricular hypertrophy": lambda m: m.wall,

@@ -173,7 +173,7 @@ HEDGE = (
 HEDGE_SEEN = (
     "[Possible|Probable|Likely|Suspected] {name}.",
     "{Name} [is likely|is possible|is suspected|cannot be excluded].",
-    "Cannot exclude {name}[, image quality is limited here|].",
+    "Cannot exclude {name}[, correlate with echocardiography|].",
 )
 DIFFERENTIAL = (
     "[Differential includes|The differential is] {name} [and|versus] {other}.",

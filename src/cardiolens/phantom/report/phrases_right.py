@@ -217,6 +217,10 @@ TRUNK_NORMAL = (
     "The [pulmonary trunk|main pulmonary artery] is [normal in caliber|not dilated][, {trunk}| ({trunk})|].",
     "Main pulmonary artery {trunk}, normal.",
 )
+TRUNK_SMALL = (
+    "The [pulmonary trunk|main pulmonary artery] is small[, {trunk}| ({trunk})|].",
+    "Main pulmonary artery {trunk}, which is small.",
+)
 TRUNK_DESCRIBED = (
     "The [pulmonary trunk|main pulmonary artery|main PA] is {trunk_word}[, {trunk}| at {trunk}|].",
     "[Main pulmonary artery|Pulmonary trunk] [diameter|] {trunk} ({trunk_word}).",

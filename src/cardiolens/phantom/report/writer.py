@@ -89,7 +89,7 @@ def _findings(scribe: Scribe) -> Findings:
         ("Atria", right.atria(scribe) + right.septa(scribe)),
         ("Valves", valves.valves(scribe)),
         ("Pericardium", rest.pericardium(scribe)),
-        (scribe.pick(("Aorta", "Great vessels", "Vessels")), valves.vessels(scribe)),
+        (scribe.pick(("Aorta and pulmonary artery", "Great vessels", "Vessels")), valves.vessels(scribe)),
         (scribe.pick(("Masses", "Mass or thrombus")), rest.masses(scribe)),
         (scribe.pick(("Tissue", "Late enhancement", "Tissue characterization")), left.tissue(scribe)),
         (scribe.pick(("Postoperative", "Surgery")), rest.surgery(scribe)),
