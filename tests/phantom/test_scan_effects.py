@@ -138,3 +138,18 @@ def test_evening_takes_the_shading_out() -> None:
     raw, even = (scan(contrast=shaded, phases=1, evened=e).frames[0, 0].astype(float) for e in (0.0, 1.0))
     flat = scan(phases=1).frames[0, 0]
     assert np.abs(even - flat).max() <= 1 < np.abs(raw - flat).max()
+
+
+def test_masks_follow_the_heart_and_not_the_trigger(plain: Cine) -> None:
+    late = scan(trigger_delay=0.25)
+    np.testing.assert_array_equal(masks(HEART, late)[0, :-2], masks(HEART, plain)[0, 2:])
+
+
+@pytest.mark.parametrize(
+    "more", [{"recon_matrix": 144}, {"phase_field": 0.75}, {"phase_encoding": "ROW", "phase_field": 0.75}]
+)
+def test_masks_lie_on_the_blood_whatever_the_matrix(more: dict[str, Any]) -> None:
+    cine = scan(phases=1, **more)
+    label, frame = masks(HEART, cine)[0, 0], cine.frames[0, 0].astype(float)
+    assert np.median(frame[label == 1]) > 2 * np.median(frame[label == 2]) > 0
+    assert (frame[label == 1] > 0.7 * np.median(frame[label == 1])).mean() > 0.9

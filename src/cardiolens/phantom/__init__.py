@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from cardiolens.phantom.planes import HeartFrame, heart_frame
     from cardiolens.phantom.render import render_study
     from cardiolens.phantom.report import write_report
-    from cardiolens.phantom.mr import Contrast
+    from cardiolens.phantom.mr import Contrast, Protocol
+    from cardiolens.phantom.sites import SITES, Site
     from cardiolens.phantom.truth import Truth, truth_of
 
 _WHERE = {
@@ -30,6 +31,9 @@ _WHERE = {
     "heart_frame": "planes",
     "render_study": "render",
     "Contrast": "mr",
+    "Protocol": "mr",
+    "SITES": "sites",
+    "Site": "sites",
     "Truth": "truth",
     "truth_of": "truth",
     "write_dicom": "dicom",
@@ -38,11 +42,14 @@ _WHERE = {
 
 __all__ = [
     "MASK_LABELS",
+    "SITES",
     "Cohort",
     "CohortConfig",
     "Contrast",
     "HeartFrame",
     "HeartParameters",
+    "Protocol",
+    "Site",
     "Truth",
     "heart_frame",
     "landmarks",

@@ -120,7 +120,7 @@ def site_named(name: str) -> Site:
     return SITES[name]
 
 
-_GE15 = Protocol(phases=20, sax_planes=12, slice_gap_mm=None, channels=4, noise=0.013)
+_GE15 = Protocol(phases=20, sax_planes=12, slice_gap_mm=None, channels=4, noise=0.009, shading=1.8)
 _SIEMENS15 = Protocol(
     vendor="siemens",
     repetition_ms=2.9,

@@ -254,3 +254,32 @@ def test_decimal_strings_fit_and_lose_nothing_that_fits(value: float) -> None:
     text = ds(value)
     assert len(text) <= 16
     assert float(text) == pytest.approx(value, rel=1e-8, abs=1e-12)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_headers_carry_the_protocol_and_the_reader_finds_it_again(tmp_path: Path, style: str) -> None:
+    from cardiolens.phantom import HeartParameters, Protocol, render_study
+    from cardiolens.reading import read_study
+
+    protocol = Protocol(
+        vendor="siemens", field_strength_t=3.0, repetition_ms=3.1, echo_ms=1.4, flip_deg=42.0, matrix=48, phases=8,
+        sax_planes=3, slice_gap_mm=2.0, phase_field=0.75, acceleration=2.0, partial_fourier=0.8, agent_mm=0.3,
+        gating="prospective", covered=0.9,
+    )  # fmt: skip
+    study = render_study(HeartParameters(), seed=1, protocol=protocol)
+    files = write_dicom(study, tmp_path / "d", style=style)
+    said, found = study.cine("SAX").attributes, read_study(tmp_path / "d").cine("SAX").attributes
+    for name in ("MagneticFieldStrength", "RepetitionTime", "EchoTime", "FlipAngle", "SliceThickness"):
+        assert found[name] == pytest.approx(said[name]), name
+    assert found["SpacingBetweenSlices"] == pytest.approx(10.0) and found["Manufacturer"] == "cardiolens phantom"
+    image = pydicom.dcmread(files[-1])
+    if style == "enhanced":
+        shared = image.SharedFunctionalGroupsSequence[0]
+        assert image.CardiacSynchronizationTechnique == "PROSPECTIVE"
+        assert shared.MRImagingModifierSequence[0].TransmitterFrequency == pytest.approx(127.7, abs=0.1)
+        assert shared.MRModifierSequence[0].ParallelReductionFactorInPlane == 2.0
+        assert shared.MRFOVGeometrySequence[0].PercentPhaseFieldOfView == 75
+    else:
+        assert (image.ScanOptions, image.InPlanePhaseEncodingDirection) == ("CT", "COL")
+        assert image.PercentPhaseFieldOfView == 75 and image.ContrastBolusAgent == "simulated gadolinium"
+        assert abs(image.HeartRate - 65) < 1, "the beat is the heart's, not what was covered of it"

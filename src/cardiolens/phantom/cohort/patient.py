@@ -11,12 +11,12 @@ from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.cohort.order import StudyOrder
 from cardiolens.phantom.covariates import Person, draw_person
-from cardiolens.phantom.disease import find_population, sample_parameters
+from cardiolens.phantom.disease import find_population, plausible, sample_parameters
 from cardiolens.phantom.followup import FollowUp, follow_up
 from cardiolens.phantom.heart import RANGES, HeartParameters
 from cardiolens.phantom.truth import Truth, truth_of
 
-_PERSONS = 10
+_PERSONS = 40
 _RATE_SD, _VOLUME_SD, _LVEF_SD = 0.04, 0.02, 1.2  # from one day to another: shares, and points of LVEF; package choice
 
 
@@ -61,10 +61,13 @@ def draw_patient(order: StudyOrder) -> Patient:
 
 def _person_with_heart(order: StudyOrder) -> tuple[Person, HeartParameters]:
     population, persons, hearts = find_population(order.site.population), order.rng("person"), order.rng("heart")
+    condition = order.config.condition
     for left in reversed(range(_PERSONS)):
         person = draw_person(persons, population)
+        if left and condition is not None and not plausible(condition, person.age):
+            continue
         try:
-            heart = sample_parameters(hearts, condition=order.config.condition, population=population, person=person)
+            heart = sample_parameters(hearts, condition=condition, population=population, person=person)
         except PhantomError:
             if not left:
                 raise
