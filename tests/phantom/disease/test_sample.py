@@ -143,3 +143,11 @@ def test_each_cause_shows_in_its_defining_measure():
     assert mean("pulmonary hypertension", "pulmonary_trunk_mm") > 30
     assert mean("tetralogy of Fallot", "aortic_root_mm") > 36
     assert mean("pericarditis", "pericardium_mm") > 4
+
+
+def test_a_disease_comes_at_its_age():
+    rng = np.random.default_rng(12)
+    assert min(sample_parameters(rng, condition="amyloidosis").age for _ in range(25)) >= 48
+    drawn = [sample_parameters(rng) for _ in range(1500)]
+    assert min(p.age for p in drawn if "coronary bypass" in p.surgery.kinds) >= 42
+    assert max(p.age for p in drawn if "tetralogy of Fallot" in p.conditions) <= 55

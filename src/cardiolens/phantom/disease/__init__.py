@@ -1,6 +1,6 @@
 """The 35 conditions as changes of a healthy heart, and the drawing of hearts."""
 
 from cardiolens.phantom.disease.labels import CAUSES, measured
-from cardiolens.phantom.disease.sample import SCENARIOS, check_condition, find_population, sample_parameters
+from cardiolens.phantom.disease.sample import SCENARIOS, check_condition, find_population, plausible, sample_parameters
 
-__all__ = ["CAUSES", "SCENARIOS", "check_condition", "find_population", "measured", "sample_parameters"]
+__all__ = ["CAUSES", "SCENARIOS", "check_condition", "find_population", "measured", "plausible", "sample_parameters"]

@@ -74,7 +74,9 @@ def prosthesis(draft: Draft, rng: Rng) -> None:
 
 def operated(draft: Draft, rng: Rng) -> None:
     """Previous surgery with nothing else to see but its wires."""
-    draft.operate(str(rng.choice(["coronary bypass", "aortic repair", "septal defect closure"], p=[0.6, 0.2, 0.2])))
+    bypass = 0.6 if draft.of["age"] >= 42.0 else 0.0
+    kinds = ["coronary bypass", "aortic repair", "septal defect closure"]
+    draft.operate(str(rng.choice(kinds, p=[bypass, 0.4 * (1.0 - bypass), 0.6 * (1.0 - bypass)])))
     fail_pump(draft, clip_normal(rng, 56.0, 8.0, 30.0, 70.0), rng)
 
 

@@ -58,7 +58,7 @@ def ischemic(draft: Draft, rng: Rng) -> None:
     fail_pump(draft, lvef, rng)
     if old and "LAD" in hit and rng.random() < 0.45:
         apical_aneurysm(draft, rng)
-    if rng.random() < 0.22:
+    if rng.random() < 0.22 and draft.of["age"] >= 42.0:
         draft.operate("coronary bypass")
 
 

@@ -108,7 +108,7 @@ def tetralogy(draft: Draft, rng: Rng) -> None:
     draft.causes["tetralogy of Fallot"] = float(rng.uniform(0.2, 1.0))
     draft.vessels["aortic_root_mm"] = rng.uniform(34.0, 47.0)
     draft.vessels["ascending_aorta_mm"] = draft.vessels["aortic_root_mm"] - rng.uniform(0.0, 5.0)
-    if rng.random() < 0.8:
+    if rng.random() < 0.85 or draft.of["age"] > 35.0:
         draft.operate("tetralogy repair")
         draft.vessels["override"] = rng.uniform(0.15, 0.4)
         load_rv(draft, rng, volume=rng.uniform(0.4, 1.0), pressure=rng.uniform(0.1, 0.4))

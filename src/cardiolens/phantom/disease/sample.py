@@ -22,6 +22,19 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType({**left.SCENARIOS, **right.
 """Condition to what makes a healthy heart have it; every condition but "normal"."""
 
 _TRIES = 60
+_AGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "amyloidosis": (48.0, 120.0),
+        "arrhythmogenic right ventricular cardiomyopathy": (0.0, 65.0),
+        "cardiac thrombus": (38.0, 120.0),
+        "ischemic cardiomyopathy": (38.0, 120.0),
+        "lipomatous atrial wall": (48.0, 120.0),
+        "myocarditis": (0.0, 65.0),
+        "severe aortic stenosis": (45.0, 120.0),
+        "tetralogy of Fallot": (0.0, 55.0),
+    }
+)
+"""Years between which each condition is drawn; any age where none is named.  Package choice."""
 
 
 def sample_parameters(
@@ -67,10 +80,15 @@ def find_population(population: Population | str) -> Population:
     return POPULATIONS[population]
 
 
+def plausible(condition: str, age: float) -> bool:
+    """Whether the condition is found at this age (years) at all; some are of the old, some of the young."""
+    low, high = _AGES.get(condition, (0.0, 120.0))
+    return low <= age <= high
+
+
 def _draw(rng: Rng, condition: str | None, population: Population, person: Person | None) -> HeartParameters:
-    someone = person or draw_person(rng, population)
-    draft = healthy(someone, rng)
-    main = condition or _main(rng, population)
+    main = condition or _main(rng, population, person)
+    draft = healthy(person or _someone(rng, population, main), rng)
     if main != NORMAL:
         SCENARIOS[main](draft, rng)
     if condition is None:
@@ -78,8 +96,18 @@ def _draw(rng: Rng, condition: str | None, population: Population, person: Perso
     return labelled(draft.finish(), draft.causes)
 
 
-def _main(rng: Rng, population: Population) -> str:
-    names = list(population.prevalence)
+def _someone(rng: Rng, population: Population, condition: str) -> Person:
+    """A person of an age at which the condition is found, or the last of many."""
+    person = draw_person(rng, population)
+    for _ in range(_TRIES):
+        if plausible(condition, person.age):
+            break
+        person = draw_person(rng, population)
+    return person
+
+
+def _main(rng: Rng, population: Population, person: Person | None) -> str:
+    names = [n for n in population.prevalence if person is None or plausible(n, person.age)]
     share = np.array([population.prevalence[name] for name in names])
     return names[int(rng.choice(len(names), p=share / share.sum()))]
 
