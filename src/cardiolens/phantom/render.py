@@ -22,6 +22,7 @@ from cardiolens.phantom.mr import (
     frame_times,
     gather,
     heart_phases,
+    smear,
     stretch,
     zoom_of,
 )
@@ -168,7 +169,7 @@ def _render_cine(scene: Scene, view: View, planes: Planes, rng: np.random.Genera
     mask = _disc(stored.rows, stored.cols) if scene.contrast.round_field else None
     frames = np.empty((n, protocol.phases, stored.rows, stored.cols), dtype=np.uint16)
     for k in range(n):
-        picture = _acquired(scene, picture_of(scene, planes, k, shifts[k], zoom[1]), rng)
+        picture = _acquired(scene, picture_of(scene, planes, k, shifts[k], zoom[1]), stored, rng)
         for i in range(protocol.phases):
             image = picture.still.copy()
             image[picture.box] += picture.change[i]
@@ -190,7 +191,7 @@ def _render_cine(scene: Scene, view: View, planes: Planes, rng: np.random.Genera
     )
 
 
-def _acquired(scene: Scene, picture: Picture, rng: np.random.Generator) -> Picture:
+def _acquired(scene: Scene, picture: Picture, stored: Planes, rng: np.random.Generator) -> Picture:
     """The picture as the scanner reconstructs it, without noise, at the stored matrix."""
     protocol, axis = scene.protocol, _phase_axis(scene.protocol)
     zoom = zoom_of(protocol.matrix, protocol.stored_matrix)
@@ -213,6 +214,9 @@ def _acquired(scene: Scene, picture: Picture, rng: np.random.Generator) -> Pictu
     if how is not None:
         change, box = _whole_length(change, box, still.shape, axis)
         change = gather(change, how, axis)
+        if not how.still:
+            shift = -how.moved_mm @ np.stack([stored.down, stored.right], axis=1) / stored.spacing_mm
+            still, change = smear(still, how, shift, axis), smear(change, how, shift, axis)
     return Picture(still, change, box, None if picture.gain is None else stretch(picture.gain, zoom))
 
 

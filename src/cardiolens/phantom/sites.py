@@ -36,8 +36,8 @@ class Scanner:
         field_mm, acquired: ranges; phase_field: choices.
         noise_spread: deviation of the logarithm of the noise.
         off_resonance_hz: mean and deviation.
-        wrapped, misgated, rounded: chance that the field is too small without oversampling, that the R wave is found
-            at the wrong time, that the image is cut to a circle.
+        wrapped, misgated, rounded, restless: chance that the field is too small without oversampling, that the R wave
+            is found at the wrong time, that the image is cut to a circle, that the patient breathes on.
         breath_hold_mm: range; some patients hold their breath better than others.
         agent_mm: range of gadolinium in the blood.
     """
@@ -56,6 +56,7 @@ class Scanner:
     misgated: float = 0.02
     rounded: float = 0.0
     breath_hold_mm: Range = (0.8, 2.5)
+    restless: float = 0.03
     agent_mm: Range = (0.0, 0.0)
 
     def draw(self, rng: np.random.Generator) -> Protocol:
@@ -64,7 +65,9 @@ class Scanner:
         phases = self.phases or (self.base.phases,)
         planes = self.sax_planes or (self.base.sax_planes,)
         mean, deviation = self.off_resonance_hz
-        wrapped, misgated, rounded = rng.random(3) < (self.wrapped, self.misgated, self.rounded)
+        chances = (self.wrapped, self.misgated, self.rounded, self.restless)
+        wrapped, misgated, rounded, restless = rng.random(4) < chances
+        breathing = float(rng.uniform(0.8, 3.5))
         phase_field = float(rng.choice(self.phase_field))
         late = float(rng.uniform(0.04, 0.12)) * (1.0 if rng.random() < 0.7 else -1.0)
         return self.base.with_(
@@ -82,6 +85,7 @@ class Scanner:
             trigger_delay=late if misgated else 0.0,
             round_field=bool(rounded),
             breath_hold_mm=float(rng.uniform(*self.breath_hold_mm)),
+            breathing_mm=breathing if restless else 0.0,
             agent_mm=float(rng.uniform(*self.agent_mm)),
         )
 
@@ -200,6 +204,7 @@ SITES: Mapping[str, Site] = MappingProxyType(
                         wrapped=0.08,
                         misgated=0.06,
                         breath_hold_mm=(0.8, 4.0),
+                        restless=0.1,
                     ),
                     Scanner(
                         base=_GE15.with_(phases=25, slice_gap_mm=2.0),
@@ -211,6 +216,7 @@ SITES: Mapping[str, Site] = MappingProxyType(
                         misgated=0.06,
                         rounded=0.2,
                         breath_hold_mm=(0.8, 4.0),
+                        restless=0.1,
                     ),
                     Scanner(
                         base=_SIEMENS3,
@@ -221,6 +227,7 @@ SITES: Mapping[str, Site] = MappingProxyType(
                         off_resonance_hz=_HZ3,
                         misgated=0.05,
                         breath_hold_mm=(0.8, 4.0),
+                        restless=0.1,
                     ),
                     Scanner(
                         base=_PHILIPS3,
@@ -230,6 +237,7 @@ SITES: Mapping[str, Site] = MappingProxyType(
                         off_resonance_hz=_HZ3,
                         misgated=0.05,
                         breath_hold_mm=(0.8, 4.0),
+                        restless=0.1,
                     ),
                 ),
             ),

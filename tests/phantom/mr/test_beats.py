@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cardiolens.phantom.mr import Protocol, acquisition_of, frame_times, gather, heart_phases
+from cardiolens.phantom.mr import Protocol, acquisition_of, frame_times, gather, heart_phases, smear
 
 
 def test_frames_cover_the_beat_or_as_much_of_it_as_a_triggered_scan_does() -> None:
@@ -53,7 +53,7 @@ def test_beats_that_agree_give_the_frames_back_and_others_ghost_along_the_phase_
     rng = np.random.default_rng(1)
     how = acquisition_of(Protocol(phases=10), "atrial fibrillation", 64, rng)
     assert how is not None
-    same = gather(frames, type(how)(np.arange(10.0)[None], np.zeros(64, int), np.zeros(64)), axis)
+    same = gather(frames, type(how)(np.arange(10.0)[None], np.zeros(64, int), np.zeros(64), np.zeros((1, 3))), axis)
     np.testing.assert_allclose(same, frames, atol=1e-5)
     out = gather(frames, how, axis)
     far = np.abs(out - frames)[8]
@@ -68,3 +68,26 @@ def test_pulsating_flow_streaks_along_the_phase_encoding() -> None:
     assert how is not None
     out = np.abs(gather(frames, how, 0) - frames)
     assert out[5, :8, 14:18].max() > 0.003 and out[5, :, :8].max() < 1e-6
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_patient_who_moves_once_and_for_all_is_a_shifted_picture(axis: int) -> None:
+    how = acquisition_of(Protocol(breathing_mm=2.0), "sinus", 32, np.random.default_rng(0))
+    assert how is not None and not how.still and len(how.moved_mm) == how.beat.max() + 1
+    np.testing.assert_allclose(how.moved_mm.mean(0), 0.0, atol=1e-9)
+    image = np.random.default_rng(1).random((32, 32)).astype(np.float32)
+    same = np.tile([2.0, -3.0], (len(how.moved_mm), 1))
+    np.testing.assert_allclose(smear(image, how, same, axis), np.roll(image, (2, -3), (0, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_one_who_moves_between_beats_is_smeared_along_the_phase_encoding(axis: int) -> None:
+    how = acquisition_of(Protocol(breathing_mm=2.0), "sinus", 64, np.random.default_rng(0))
+    assert how is not None
+    image = np.zeros((64, 64), np.float32)
+    image[30:34, 30:34] = 1.0
+    shift = np.zeros((len(how.moved_mm), 2))
+    shift[:, axis] = how.moved_mm[:, 2]
+    far = np.abs(smear(image, how, shift, axis))
+    along, across = (far[:20, 30:34], far[30:34, :20]) if axis == 0 else (far[30:34, :20], far[:20, 30:34])
+    assert along.max() > 0.02 and across.max() < 1e-4

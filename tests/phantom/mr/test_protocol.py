@@ -36,7 +36,7 @@ def test_what_no_scanner_does_is_refused_by_name(wrong: dict[str, Any]) -> None:
 
 def test_neutral_adds_nothing_but_what_is_named() -> None:
     plain = Protocol.neutral(wrap=True)
-    assert plain.noise == plain.shading == plain.off_resonance_hz == plain.breath_hold_mm == 0
+    assert plain.noise == plain.shading == plain.off_resonance_hz == plain.breath_hold_mm == plain.breathing_mm == 0
     assert plain.acquired == (1.0, 1.0) and plain.wrap
 
 

@@ -32,7 +32,17 @@ _LABELS = {
     "weight": "weight_kg",
     "bsa": "bsa_m2",
 }
-_SCAN = ("vendor", "field_strength_t", "matrix", "phases", "slice_thickness_mm", "agent_mm", "trigger_delay", "wrap")
+_SCAN = (
+    "vendor",
+    "field_strength_t",
+    "matrix",
+    "phases",
+    "slice_thickness_mm",
+    "agent_mm",
+    "trigger_delay",
+    "wrap",
+    "breathing_mm",
+)
 
 
 def write_tables(folder: Path, orders: Iterable[StudyOrder]) -> str:
@@ -62,6 +72,7 @@ def _place(record: Mapping[str, Any]) -> dict[str, Any]:
     """Which patient, session, site and scanner; columns of the scan begin "scan_"."""
     protocol = record["protocol"]
     who = {name: record[name] for name in ("patient", "session", "site")}
+    who["rhythm"] = record["parameters"]["rhythm"]
     return {**who, **{f"scan_{name}": protocol[name] for name in _SCAN}}
 
 

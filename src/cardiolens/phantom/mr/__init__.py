@@ -1,6 +1,6 @@
 """How a magnetic resonance scanner sees the phantom: tissue signal, coils, k-space, noise, field, heart beats."""
 
-from cardiolens.phantom.mr.beats import acquisition_of, frame_times, gather, heart_phases
+from cardiolens.phantom.mr.beats import acquisition_of, frame_times, gather, heart_phases, smear
 from cardiolens.phantom.mr.coils import coil_shading, noise_gain
 from cardiolens.phantom.mr.contrast import Contrast, contrast_of
 from cardiolens.phantom.mr.kspace import KSpace, fold, stretch, zoom_of
@@ -29,6 +29,7 @@ __all__ = [
     "noise_gain",
     "slice_offsets",
     "slice_signal",
+    "smear",
     "stretch",
     "texture_volume",
     "zoom_of",

@@ -33,29 +33,61 @@ class Acquisition:
         frame: (beat, time) index, with fraction, of the frame that each beat really showed.
         beat: (line,) beat in which each line of k-space, in FFT order, was acquired.
         jitter: (line,) relative strength of the pulsation in each line; 0 for none.
+        moved_mm: (beat, 3) where the patient lay in each beat, LPS, about 0.
     """
 
     frame: npt.NDArray[np.float64]
     beat: npt.NDArray[np.intp]
     jitter: npt.NDArray[np.float64]
+    moved_mm: npt.NDArray[np.float64]
+
+    @property
+    def still(self) -> bool:
+        """Whether the patient lay still."""
+        return not self.moved_mm.any()
 
 
 def acquisition_of(protocol: Protocol, rhythm: str, lines: int, rng: np.random.Generator) -> Acquisition | None:
     """Draw the beats behind one plane; None when every line shows the same moment."""
     irregular = protocol.arrhythmia > 0 and rhythm in _VARIATION
-    if not irregular and protocol.flow_artefact <= 0:
+    if not irregular and protocol.flow_artefact <= 0 and protocol.breathing_mm <= 0:
         return None
     acquired = max(int(lines * protocol.acquired[0] * protocol.partial_fourier / protocol.acceleration), 1)
-    beats = max(int(np.ceil(acquired / protocol.lines_per_segment)), 2) if irregular else 1
+    beats = 1
+    if irregular or protocol.breathing_mm > 0:
+        beats = max(int(np.ceil(acquired / protocol.lines_per_segment)), 2)
     place = (np.arange(lines) + lines // 2) % lines  # of each line, lowest frequency first
     beat = place % beats if protocol.interleaved else place * beats // lines
     if irregular:
         rr = 1.0 + protocol.arrhythmia * (_intervals(rhythm, beats, rng) - 1.0)
         frame = _shown(protocol, rr)
     else:
-        frame = np.arange(protocol.phases, dtype=np.float64)[None]
+        frame = np.arange(protocol.phases, dtype=np.float64)[None].repeat(beats, 0)
     jitter = protocol.flow_artefact * rng.normal(0.0, 1.0, lines)
-    return Acquisition(frame, beat, jitter)
+    return Acquisition(frame, beat, jitter, _breathing(protocol, beats, rng))
+
+
+def _breathing(protocol: Protocol, beats: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Place of the patient (beat, 3) in mm: a slow drift and some unrest, mostly head to foot."""
+    if protocol.breathing_mm <= 0:
+        return np.zeros((beats, 3))
+    drift = rng.choice([-1.0, 1.0]) * np.linspace(-1.0, 1.0, beats) + 0.5 * rng.normal(0.0, 1.0, beats)
+    along = (drift - drift.mean()) * protocol.breathing_mm
+    return np.asarray(along[:, None] * np.array([0.1, 0.35, 1.0]))
+
+
+def smear(images: Image, how: Acquisition, shift: npt.NDArray[np.float64], axis: int) -> Image:
+    """Images (..., row, col) of a patient who lay elsewhere in every beat.
+
+    `shift` (beat, 2): rows and columns by which the picture was moved while the beat's lines, along image axis `axis`
+    at full length, were acquired.
+    """
+    rows, cols = images.shape[-2:]
+    moved = shift[how.beat]  # (line, 2)
+    down, right = np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(cols)[None]
+    by_row, by_col = (moved[:, i][:, None] if axis == 0 else moved[:, i][None] for i in (0, 1))
+    turn = np.exp(-2j * np.pi * (down * by_row + right * by_col)).astype(np.complex64)
+    return np.asarray(fft.ifft2(fft.fft2(images) * turn).real, dtype=np.float32)
 
 
 def _intervals(rhythm: str, beats: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -46,6 +46,7 @@ RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
         "covered": (0.5, 1.0, ""),
         "arrhythmia": (0.0, 1.0, ""),
         "breath_hold_mm": (0.0, 20.0, "mm"),
+        "breathing_mm": (0.0, 20.0, "mm"),
     }
 )
 _NEUTRAL: Mapping[str, Any] = MappingProxyType(
@@ -91,6 +92,7 @@ class Protocol:
         trigger_delay: share of a beat by which the R wave is found too late (or early), unknown to the scanner.
         arrhythmia: how much of an irregular rhythm gets into the data; 0 if all odd beats are rejected.
         breath_hold_mm: deviation of the patient's place from one breath-hold to the next, head to foot.
+        breathing_mm: how far the patient moves while a plane is scanned, from one beat to the next.
 
     Raises:
         PhantomError: a setting that no scanner has, naming field, value and limits.
@@ -131,6 +133,7 @@ class Protocol:
     trigger_delay: float = 0.0
     arrhythmia: float = 1.0
     breath_hold_mm: float = 1.5
+    breathing_mm: float = 0.0
 
     def __post_init__(self) -> None:
         what = "protocol"
