@@ -74,7 +74,7 @@ def picture_of(scene: Scene, planes: Planes, k: int, shift: npt.NDArray[np.float
     weight = _weight(scene, shade, heart)
     moving = np.flatnonzero(touches_heart(scene.anatomy, scene.tables, heart, _MARGIN_MM))
     change, box = _moving_part(scene, planes, still, weight, points, moving, multiple)
-    picture = (still * weight).reshape(shape)
+    picture: Image = (still * weight).reshape(shape)
     if scene.protocol.wrap:
         picture = _with_wrap(scene, planes, picture, k, shift)
     return Picture(picture, change, box, None if gain is None else gain.reshape(shape))

@@ -53,8 +53,8 @@ class StudyOrder:
 
     @property
     def uid_seed(self) -> int:
-        """Seed of the DICOM identifiers."""
-        return self.config.seed * 1_000_003 + self.index
+        """Seed of the DICOM identifiers and of the date; a later session comes weeks later."""
+        return self.config.seed * 1_000_003 + self.index + 7 * self.session
 
     def rng(self, stream: str, *, by_session: bool = False) -> np.random.Generator:
         """Random numbers of this patient alone, a stream for each purpose; `by_session` for this session alone."""
