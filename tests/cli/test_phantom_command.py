@@ -66,3 +66,16 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
     for piece in ("--seed", "cardiolens phantom --out patients --n 3", "truth.csv", "nobody was scanned", "enhanced"):
         assert piece in done.stdout
+
+
+def test_a_public_data_set_s_layout_is_written_and_options_of_no_effect_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--out", str(tmp_path / "x"), "--format", "acdc", "--site", "biobank", "--crop", "200") == 1
+    assert "--site, --crop: of no effect on --format acdc" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+    assert run("--out", str(tmp_path / "echo"), "--format", "echonet", "--n", "1", "--condition", "normal") == 0
+    assert "1 made now" in capsys.readouterr().out
+    with (tmp_path / "echo" / "FileList.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (tmp_path / "echo" / "Videos" / f"{row['FileName']}.avi").is_file()

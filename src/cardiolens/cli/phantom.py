@@ -1,15 +1,31 @@
 """`cardiolens phantom`: patients whose hearts are known."""
 
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+from cardiolens.errors import PhantomError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class _Format(str, Enum):
     dicom = "dicom"
     store = "store"
+    echonet = "echonet"
+    acdc = "acdc"
+    mnms = "mnms"
+    mnms2 = "mnms2"
+    kaggle = "kaggle"
+    rescan = "rescan"
+    landmark = "landmark"
+    emidec = "emidec"
+    myops = "myops"
+    ukb = "ukb"
 
 
 class _Style(str, Enum):
@@ -37,7 +53,10 @@ def phantom(
         typer.Option(
             "--format",
             help="dicom: files as a scanner sends them, to try `views` and `ingest` on. "
-            "store: straight into a study store, to train on; half the size and no ingest needed.",
+            "store: straight into a study store, to train on; half the size and no ingest needed. "
+            "The others write synthetic patients in the layout of a public data set, to try its reader on: echonet "
+            "(ultrasound with tracings), acdc, mnms, mnms2, kaggle, rescan, landmark, emidec and myops (late "
+            "enhancement), ukb; of the options below they take none, but echonet --condition and --workers.",
         ),
     ] = _Format.dicom,
     site: Annotated[
@@ -108,6 +127,7 @@ def phantom(
     cardiolens views patients/PH000007-000000/dicom
     cardiolens phantom --out train.store --n 400 --seed 1 --format store --site referral --site biobank --crop 220
     cardiolens phantom --out twice --n 20 --sessions 2
+    cardiolens phantom --out echo --n 10 --format echonet
 
     Each DICOM study is a folder with dicom/, masks/, report.txt and truth.json (volumes, LVEF, mass, conditions and how
     severe they are, curves over the beat, landmarks, protocol, parameters).  OUT/truth.csv and OUT/reports.csv gather
@@ -117,26 +137,22 @@ def phantom(
 
     The images are synthetic: nobody was scanned, and every file says so.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
+    if format not in (_Format.dicom, _Format.store):
+        given = {
+            "--site": site,
+            "--style": style,
+            "--matrix": matrix,
+            "--phases": phases,
+            "--planes": planes,
+            "--masks": masks,
+            "--crop": crop,
+            "--sessions": sessions if sessions > 1 else None,
+        }
+        _public_layout(out, n, seed, format.value, condition, workers, given)
+        return
     from cardiolens.phantom.cohort.make import make_cohort
 
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task("", total=n * sessions)
-
-    def show(done: int, total: int) -> None:
-        bar.start()  # not before the first study, so that a refusal is one line
-        bar.update(task, completed=done, total=total)
-
+    bar, show = _progress(n * sessions)
     try:
         cohort = make_cohort(
             out,
@@ -162,3 +178,56 @@ def phantom(
     what = "study" if len(cohort.studies) == 1 else "studies"
     typer.echo(f"{len(cohort.studies)} {what} in {out} ({cohort.made} made now, {there} there before)")
     typer.echo(f"truth in {out / 'truth.csv'}, reports in {out / 'reports.csv'}, sha256 {cohort.hash[:16]}")
+
+
+def _progress(total: int) -> "tuple[Progress, Callable[[int, int], None]]":
+    """A bar, and what to call with (done, total); it does not show before the first study, so that a refusal is one
+    line."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task("", total=total)
+
+    def show(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    return bar, show
+
+
+def _public_layout(
+    out: Path, n: int, seed: int, name: str, condition: "str | None", workers: "int | None", given: Mapping[str, object]
+) -> None:
+    """Write the layout of a public data set, which has its own protocol."""
+    if name != "echonet":
+        given = {**given, "--condition": condition, "--workers": workers}
+    useless = [option for option, value in given.items() if value is not None and value != []]
+    if useless:
+        raise PhantomError(
+            f"{', '.join(useless)}: of no effect on --format {name}, whose protocol is the data set's own"
+        )
+    bar, show = _progress(n)
+    try:
+        if name == "echonet":
+            from cardiolens.phantom.echo import write_echonet
+
+            made = write_echonet(out, n, seed, condition=condition, workers=workers or 1, progress=show)
+            typer.echo(f"{n} clips in {out} ({made.made} made now), true volumes in {out / 'truth.csv'}")
+            return
+        from cardiolens.phantom.exports import export
+
+        done = export(name, out, n, seed, progress=show)
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+    typer.echo(f"{len(done.cases)} cases in {done.root} ({done.made} made now), truth in {out / 'truth'}")
+    typer.echo(f"how it is laid out, and what could not be verified: {out / 'README.md'}")

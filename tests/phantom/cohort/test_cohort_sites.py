@@ -14,7 +14,6 @@ import pytest
 from cardiolens.phantom.cohort import make_cohort
 from cardiolens.phantom.cohort.config import CohortConfig
 from cardiolens.phantom.cohort.crop import crop_cine
-from cardiolens.phantom.cohort.curves import curves_of
 from cardiolens.phantom.cohort.order import StudyOrder
 from cardiolens.phantom.cohort.patient import another_day, draw_patient
 from cardiolens.phantom.heart import HeartParameters
@@ -113,17 +112,6 @@ def test_a_cut_cine_shows_the_same_places(tmp_path: Path) -> None:
         np.testing.assert_array_equal(part, whole[:, :, r : r + rows, c : c + cols])
         assert (part > 0).sum() == (whole > 0).sum(), "all of the heart is in it"
         assert crop_cine(cine, p, 400.0).shape == cine.shape
-
-
-def test_curves_begin_and_end_where_the_truth_says() -> None:
-    p = HeartParameters(lvef_pct=55.0)
-    curves, truth = curves_of(p), truth_of(p)
-    assert curves["lv_ml"][0] == pytest.approx(truth.edv_ml, rel=0.01)
-    assert curves["lv_ml"].min() == pytest.approx(truth.esv_ml, rel=0.02)
-    assert curves["la_ml"].max() == pytest.approx(p.la_max_ml, rel=0.02)
-    assert curves["segment_mm"].shape == (16, len(curves["phase"]))
-    np.testing.assert_allclose(curves["segment_mm"][:, 0], truth.segment_thickness_mm, rtol=0.05)
-    assert (curves["segment_mm"].max(1) > 1.15 * curves["segment_mm"][:, 0]).all(), "walls thicken"
 
 
 def test_another_day_changes_little_and_stays_possible() -> None:

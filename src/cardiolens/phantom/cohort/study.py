@@ -59,7 +59,7 @@ def is_finished(order: StudyOrder) -> bool:
 
 def make_study(order: StudyOrder) -> str:
     """Make one study; gives its name.  The same order gives the same bytes."""
-    from cardiolens.phantom.cohort.curves import curves_of
+    from cardiolens.phantom.curves import curves_of
     from cardiolens.phantom.cohort.patient import draw_patient
     from cardiolens.phantom.report.writer import write_report
 
@@ -93,7 +93,7 @@ def make_study(order: StudyOrder) -> str:
         "day": patient.day,
         "truth": asdict(truth),
         "parameters": patient.parameters.to_dict(),
-        "curves": curves_of(patient.parameters),
+        "curves": vars(curves_of(patient.parameters)),
         "landmarks": _landmarks(patient.parameters, study),
         "report": study.report,
     }
