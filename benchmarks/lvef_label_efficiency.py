@@ -1,6 +1,7 @@
 """LVEF of the tiny model on a phantom cohort: contrastive pretraining against random features and against scratch.
 
-    cardiolens phantom --out cohorts/tiny --n 480 --seed 1 --format store --matrix 128 --matrix 192 --matrix 256
+    cardiolens phantom --out cohorts/tiny --n 480 --seed 1 --format store --site default --site referral \
+        --site biobank --matrix 128 --matrix 192 --phases 25
     cardiolens pretrain recipes/shad_tiny_pretrain.yaml --store cohorts/tiny
     python benchmarks/lvef_label_efficiency.py --store cohorts/tiny
 
