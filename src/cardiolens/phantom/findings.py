@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink
+from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink, paint
 from cardiolens.phantom.canvas import VSD_PLACES, Canvas, Finding, Point
 from cardiolens.phantom.flow import cusps, jets, systolic_leaflet
 from cardiolens.phantom.parts import Mass
@@ -75,19 +75,30 @@ class AtrialSeptum:
         height = self._z - max(float(c.tables.mitral_z[i]), float(c.tables.tricuspid_z[i]))
         inside = np.minimum(np.minimum(height - 3.0, self._middle - 4.0 - self._z), 20.0 - np.abs(self._y))
         outside = np.minimum(np.maximum(c.at.la[at], 0.0) - s.la2[at], c.at.ra[at] - s.ra2[at]) > 0
-        fossa = 9.0 - np.hypot(self._y - 2.0, self._z - 0.42 * self._middle)
-        band = np.minimum(np.minimum(from_left, from_right) + 1.5, inside)
-        tissue = c.contrast.fat if self._p.septa.atrial_fat else c.contrast.myocardium
-        share = cover(band, c.width) * outside
-        if self._p.septa.atrial_mm > 4.0:
-            thin = cover(fossa, 2.0) * (from_left > 2.5) if self._p.septa.atrial_fat else 0.0
-            value = tissue * (1.0 + 0.06 * c.speckle[at])
-            image[at] += share * (1.0 - thin) * (value - image[at])
-            image[at] += share * thin * (c.contrast.right_blood - image[at])
+        between = np.minimum(from_left, from_right)
+        if self._p.septa.atrial_fat:
+            self._fat(image, between, from_left, inside, outside.astype(np.float32))
+        elif self._p.septa.atrial_mm > 4.0:
+            share = cover(np.minimum(between + 1.5, inside), c.width) * outside
+            image[at] += share * (c.contrast.myocardium * (1.0 + 0.06 * c.speckle[at]) - image[at])
         if self._p.septa.asd_mm > 0:
             hole = 0.5 * self._p.septa.asd_mm - np.hypot(self._y - 2.0, self._z - 0.42 * self._middle)
-            through = np.minimum(hole, np.minimum(from_left, from_right) + 4.0)
+            through = np.minimum(hole, between + 4.0)
             image[at] += cover(through, c.width) * outside * (0.97 * c.contrast.blood - image[at])
+
+    def _fat(self, image: Image, between: Image, from_left: Image, inside: Image, outside: Image) -> None:
+        """Fat above and below the fossa with a dark border where it meets water; the fossa stays thin, RA blood in
+        front of it."""
+        at, c = self._at, self._c
+        fossa = 7.0 - np.hypot(self._y - 2.0, self._z - 0.42 * self._middle)
+        under = image[at]
+        paint(under, c.contrast.myocardium, cover(np.minimum(between + 1.5, inside + 1.5), c.width) * outside)
+        pad = np.minimum(np.minimum(between - 0.5, inside), -fossa)
+        paint(under, c.contrast.fat * (1.0 + 0.06 * c.speckle[at]), cover(pad, c.width) * outside)
+        ink(under, np.where(outside > 0, pad, -9.0), c.contrast.ink, 2.0)
+        blood = np.minimum(np.minimum(fossa - 1.0, from_left - 2.5), inside)
+        paint(under, c.contrast.right_blood, cover(blood, c.width) * outside)
+        image[at] = under
 
 
 class VentricularDefect:
