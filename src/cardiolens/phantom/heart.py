@@ -25,8 +25,11 @@ from cardiolens.phantom.parts import (
     check_choice,
     check_ranges,
     check_segments,
+    check_tuple,
+    is_number,
+    part_from_dict,
 )
-from cardiolens.text.conditions import CONDITION_NAMES
+from cardiolens.text.conditions import CONDITION_NAMES, NORMAL
 
 WALLS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
@@ -77,6 +80,9 @@ RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
 
 
 _WHAT = "phantom heart"
+_PARTS: Mapping[str, type] = MappingProxyType(
+    {"valves": Valves, "vessels": Vessels, "septa": Septa, "tissue": Tissue, "surgery": Surgery}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +111,9 @@ class HeartParameters:
             horizontal.
         roll_deg: turn of the heart about its long axis.
         body_seed: small individual differences of shape, thorax, vessels and papillary muscles.
-        conditions: names out of `cardiolens.text.conditions`, and how severe each is, 0 just so to 1 extreme, in the
-            same order.  "normal" is said like any other; neither "normal" nor another is a heart with something small.
+        conditions: names out of `cardiolens.text.conditions`, none twice, and in severities how severe each is, 0 just
+            so to 1 extreme, in the same order.  "normal" stands alone; a heart with none at all has something that is
+            no condition, such as a mild leak.
 
     Raises:
         PhantomError: a value that no heart can have, naming the field, the value and the limits.
@@ -159,22 +166,46 @@ class HeartParameters:
 
     def __post_init__(self) -> None:
         if self.sex not in ("F", "M"):
-            raise PhantomError(f'phantom heart: sex must be "F" or "M", got {self.sex!r}')
+            raise PhantomError(f'{_WHAT}: sex must be "F" or "M", got {self.sex!r}')
         check_ranges(self, RANGES, _WHAT)
         check_segments(self, "segment_thickness", 0.25, 5.0, _WHAT)
         check_segments(self, "segment_motion", -0.6, 1.5, _WHAT)
         check_choice(self, "rhythm", RHYTHMS, _WHAT)
-        if self.aneurysm_segment not in range(1, N_SEGMENTS + 1):
-            raise PhantomError(f"{_WHAT}: aneurysm_segment must be 1 to {N_SEGMENTS}, got {self.aneurysm_segment}")
-        unknown = sorted(set(self.conditions) - set(CONDITION_NAMES))
-        if unknown:
-            raise PhantomError(f"{_WHAT}: unknown condition {unknown}; known are {', '.join(CONDITION_NAMES)}")
-        if len(self.severities) != len(self.conditions) or not all(0 <= s <= 1 for s in self.severities):
-            raise PhantomError(f"{_WHAT}: severities must be one number in 0 to 1 a condition, got {self.severities}")
+        if type(self.aneurysm_segment) is not int or not 1 <= self.aneurysm_segment <= N_SEGMENTS:
+            raise PhantomError(f"{_WHAT}: aneurysm_segment must be 1 to {N_SEGMENTS}, got {self.aneurysm_segment!r}")
+        if type(self.body_seed) is not int or self.body_seed < 0:
+            raise PhantomError(f"{_WHAT}: body_seed must be a whole number from 0, got {self.body_seed!r}")
+        self._check_parts()
+        self._check_conditions()
         if self.mapse_mm > 0.35 * self.lv_length_mm:
             raise PhantomError(
-                f"phantom heart: mapse_mm {self.mapse_mm:g} is more than a third of lv_length_mm {self.lv_length_mm:g}"
+                f"{_WHAT}: mapse_mm {self.mapse_mm:g} is more than 0.35 of lv_length_mm {self.lv_length_mm:g}"
             )
+
+    def _check_parts(self) -> None:
+        for name, kind in _PARTS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise PhantomError(
+                    f"{_WHAT}: {name} must be {kind.__name__}(...), got {getattr(self, name)!r}; a stored record is "
+                    "read by HeartParameters.from_dict"
+                )
+        check_tuple(self, "masses", _WHAT)
+        if not all(isinstance(mass, Mass) for mass in self.masses):
+            raise PhantomError(f"{_WHAT}: masses must each be Mass(...), got {self.masses!r}")
+
+    def _check_conditions(self) -> None:
+        check_tuple(self, "conditions", _WHAT)
+        check_tuple(self, "severities", _WHAT)
+        unknown = [name for name in self.conditions if name not in CONDITION_NAMES]
+        if unknown:
+            raise PhantomError(f"{_WHAT}: unknown condition {unknown}; known are {', '.join(CONDITION_NAMES)}")
+        if len(set(self.conditions)) < len(self.conditions):
+            raise PhantomError(f"{_WHAT}: conditions names one twice, {self.conditions}")
+        if NORMAL in self.conditions and len(self.conditions) > 1:
+            raise PhantomError(f"{_WHAT}: conditions says {NORMAL!r} beside others, {self.conditions}")
+        graded = all(is_number(s) and 0 <= s <= 1 for s in self.severities)
+        if len(self.severities) != len(self.conditions) or not graded:
+            raise PhantomError(f"{_WHAT}: severities must be one number in 0 to 1 a condition, got {self.severities}")
 
     @property
     def bsa_m2(self) -> float:
@@ -200,5 +231,24 @@ class HeartParameters:
         return 60000.0 / self.heart_rate
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a manifest."""
+        """Plain values, for a record; `from_dict` takes them back."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> HeartParameters:
+        """The heart of `to_dict`, also when JSON has made lists of its tuples: "parameters" in a study's record.
+
+        Raises:
+            PhantomError: a name that is unknown or missing, here or in a part, or a value that no heart can have.
+        """
+        plain = {n: _part(n, v) for n, v in values.items()} if isinstance(values, Mapping) else values
+        return part_from_dict(cls, plain, _WHAT)
+
+
+def _part(name: str, value: Any) -> Any:
+    """The part that a field of this name holds, from plain values; any other value as it is."""
+    if name in _PARTS:
+        return part_from_dict(_PARTS[name], value, f"{_WHAT}: {name}")
+    if name == "masses" and isinstance(value, (list, tuple)):
+        return tuple(part_from_dict(Mass, mass, f"{_WHAT}: masses") for mass in value)
+    return value

@@ -7,8 +7,8 @@ Mass(kind="thrombus", site="LV apex", size_mm=22.0)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 from cardiolens.errors import PhantomError
 
@@ -42,14 +42,20 @@ SURGERIES = (
 RHYTHMS = ("sinus", "atrial fibrillation", "ectopy")
 
 Ranges = Mapping[str, tuple[float, float, str]]
+Part = TypeVar("Part")
+
+
+def is_number(value: object) -> bool:
+    """Whether it is an int or a float, and no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_ranges(thing: Any, ranges: Ranges, what: str) -> None:
     """Raise `PhantomError` naming the first field outside its (low, high, unit)."""
     for name, (low, high, unit) in ranges.items():
         value = getattr(thing, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise PhantomError(f"{what}: {name} must lie in {low:g} to {high:g} {unit}".rstrip() + f", got {value}")
+        if not is_number(value) or not low <= value <= high:
+            raise PhantomError(f"{what}: {name} must lie in {low:g} to {high:g} {unit}".rstrip() + f", got {value!r}")
 
 
 def check_choice(thing: Any, name: str, choices: tuple[str, ...], what: str) -> None:
@@ -61,10 +67,40 @@ def check_choice(thing: Any, name: str, choices: tuple[str, ...], what: str) -> 
 
 
 def check_segments(thing: Any, name: str, low: float, high: float, what: str) -> None:
-    """Raise `PhantomError` unless the field holds 17 numbers in low to high."""
+    """Raise `PhantomError` unless the field is a tuple of 17 numbers in low to high."""
     values = getattr(thing, name)
-    if len(values) != N_SEGMENTS or not all(low <= v <= high for v in values):
+    check_tuple(thing, name, what)
+    if len(values) != N_SEGMENTS or not all(is_number(v) and low <= v <= high for v in values):
         raise PhantomError(f"{what}: {name} must be {N_SEGMENTS} numbers in {low:g} to {high:g}, got {values}")
+
+
+def check_tuple(thing: Any, name: str, what: str) -> None:
+    """Raise `PhantomError` unless the field is a tuple; a list can be changed, and what holds it cannot be hashed."""
+    value = getattr(thing, name)
+    if not isinstance(value, tuple):
+        raise PhantomError(f"{what}: {name} must be a tuple, got {value!r}")
+
+
+def check_flags(thing: Any, names: tuple[str, ...], what: str) -> None:
+    """Raise `PhantomError` naming the first field that is neither True nor False."""
+    for name in names:
+        if not isinstance(getattr(thing, name), bool):
+            raise PhantomError(f"{what}: {name} must be True or False, got {getattr(thing, name)!r}")
+
+
+def part_from_dict(kind: type[Part], values: object, what: str) -> Part:
+    """A part from the plain values that `dataclasses.asdict` makes of it, after JSON too: lists become tuples.
+
+    Raises:
+        PhantomError: no mapping, a name that the part has not, one that is missing, or a value that it refuses.
+    """
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(values, Mapping):
+        raise PhantomError(f"{what}: must be a mapping of {', '.join(sorted(known))}, got {values!r}")
+    for wrong, told in ((set(values) - known, "unknown"), (known - set(values), "missing")):
+        if wrong:
+            raise PhantomError(f"{what}: {told} {', '.join(sorted(map(str, wrong)))}; is it a record of this version?")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +127,7 @@ class Valves:
         names = ("mitral_regurgitation", "tricuspid_regurgitation", "aortic_regurgitation", "aortic_stenosis")
         check_ranges(self, dict.fromkeys((*names, "pulmonary_stenosis", "sam"), (0.0, 1.0, "")), "phantom valves")
         check_choice(self, "prosthesis", PROSTHESES, "phantom valves")
+        check_flags(self, ("bicuspid", "mechanical"), "phantom valves")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +181,7 @@ class Septa:
         }
         check_ranges(self, ranges, "phantom septa")
         check_choice(self, "vsd_site", VSD_SITES, "phantom septa")
+        check_flags(self, ("atrial_fat",), "phantom septa")
         if (self.vsd_mm > 0) != bool(self.vsd_site):
             raise PhantomError(f"phantom septa: vsd_mm {self.vsd_mm:g} and vsd_site {self.vsd_site!r} contradict")
 
@@ -209,6 +247,8 @@ class Surgery:
     wires: bool = False
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.kinds) - set(SURGERIES))
+        check_tuple(self, "kinds", "phantom surgery")
+        check_flags(self, ("wires",), "phantom surgery")
+        unknown = [kind for kind in self.kinds if kind not in SURGERIES]
         if unknown:
             raise PhantomError(f"phantom surgery: unknown {unknown}; known are {', '.join(SURGERIES)}")
