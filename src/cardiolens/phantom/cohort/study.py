@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cardiolens.errors import PhantomError
 from cardiolens.phantom.cohort.order import StudyOrder
+from cardiolens.phantom.folder import plain, read_record
 from cardiolens.store.atomic import temporary_beside, write_whole
 
 if TYPE_CHECKING:
     from cardiolens.phantom.heart import HeartParameters
     from cardiolens.phantom.mr import Protocol
     from cardiolens.study import Study
+
+_DIGITS = 4  # after the point, of every figure in a record
 
 
 def record_path(order: StudyOrder) -> Path:
@@ -30,20 +32,13 @@ def record_path(order: StudyOrder) -> Path:
     return order.folder / order.name / "truth.json"
 
 
-def read_record(order: StudyOrder) -> dict[str, Any]:
+def record_of(order: StudyOrder) -> dict[str, Any]:
     """The study's truth record.
 
     Raises:
         PhantomError: it is missing or damaged.
     """
-    path = record_path(order)
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PhantomError(
-            f"{path}: cannot be read ({error}); remove this study and run the same command again"
-        ) from error
-    return record
+    return read_record(record_path(order), "this study")
 
 
 def is_finished(order: StudyOrder) -> bool:
@@ -59,8 +54,8 @@ def is_finished(order: StudyOrder) -> bool:
 
 def make_study(order: StudyOrder) -> str:
     """Make one study; gives its name.  The same order gives the same bytes."""
-    from cardiolens.phantom.curves import curves_of
     from cardiolens.phantom.cohort.patient import draw_patient
+    from cardiolens.phantom.curves import curves_of
     from cardiolens.phantom.report.writer import write_report
 
     patient = draw_patient(order)
@@ -196,19 +191,4 @@ def _content_hash(record: dict[str, Any], study: Study) -> str:
 
 
 def _json(record: dict[str, Any]) -> str:
-    return json.dumps(_plain(record), indent=1, sort_keys=True) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    """Arrays, tuples and NumPy numbers as JSON's own kinds; lengths to a thousandth of their unit."""
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return round(value, 4) if np.isfinite(value) else None
-    return value
+    return json.dumps(plain(record, _DIGITS), indent=1, sort_keys=True) + "\n"

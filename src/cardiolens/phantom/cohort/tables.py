@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cardiolens.phantom.cohort.order import StudyOrder
-from cardiolens.phantom.cohort.study import read_record
+from cardiolens.phantom.cohort.study import record_of
 from cardiolens.store.atomic import write_whole
 from cardiolens.text.conditions import CONDITIONS
 
@@ -48,7 +48,7 @@ _SCAN = (
 def write_tables(folder: Path, orders: Iterable[StudyOrder]) -> str:
     """Write `reports.csv` and `truth.csv`, and for a store its `labels.csv`; give the hash over all studies."""
     orders = list(orders)
-    records = [read_record(order) for order in orders]
+    records = [record_of(order) for order in orders]
     _write_csv(
         folder / "reports.csv",
         [{"accession": r["study"], "patient": r["patient"], "report": r["report"]} for r in records],

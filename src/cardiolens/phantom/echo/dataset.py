@@ -15,31 +15,25 @@ import csv
 import io
 import json
 import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.echo.record import TRUTH, VIDEOS, EchoOrder, is_finished, make_clip, read_record
-from cardiolens.store.atomic import PART, disk_errors, is_leftover, write_whole
+from cardiolens.phantom.echo.record import TRUTH, VIDEOS, EchoOrder, is_finished, make_clip, record_of
+from cardiolens.phantom.folder import Kind, Progress, claim, make_all, sweep, write_manifest
+from cardiolens.store.atomic import disk_errors, write_whole
 
 _log = logging.getLogger(__name__)
-_MANIFEST = "manifest.json"
-_KIND = "cardiolens phantom echo"
+_KIND = Kind("cardiolens phantom echo", "data set", "clips")
 _SCHEMA = 1
 _MOST = 1_000_000
 
 FILE_LIST = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
 TRACINGS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -91,27 +85,19 @@ def write_echonet(
     target = Path(folder)
     order = EchoOrder(target, 0, seed, size, fps, condition, population, overlay)
     _check(order, n, workers)
-    orders = [EchoOrder(**{**_fields(order), "index": i}) for i in range(n)]
+    orders = [replace(order, index=i) for i in range(n)]
+    places = (target, target / VIDEOS, target / TRUTH)
     with disk_errors(target):
-        _claim(target, order, n)
+        claim(target, _KIND, _identity(order), n)
+        sweep(*places)
         missing = [o for o in orders if not is_finished(o)]
-        done = n - len(missing)
-        if done:
-            _log.info("%s: %d of %d clips are there already", target, done, n)
-        if progress:
-            progress(done, n)
-        for _ in _run(missing, workers if workers is not None else os.cpu_count() or 1):
-            done += 1
-            if progress:
-                progress(done, n)
-        _sweep(target)  # again: a process just killed may have looked alive at the start
+        if len(missing) < n:
+            _log.info("%s: %d of %d clips are there already", target, n - len(missing), n)
+        make_all(make_clip, missing, workers, progress, n)
+        sweep(*places)  # again: a process just killed may have looked alive at the start
         digest = _write_tables(target, orders)
-        _write_manifest(target, order, n, digest)
+        write_manifest(target, _KIND, _identity(order), n, digest)
     return EchoSet(target, tuple(o.name for o in orders), len(missing), digest)
-
-
-def _fields(order: EchoOrder) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in order.__dataclass_fields__}
 
 
 def _check(order: EchoOrder, n: int, workers: int | None) -> None:
@@ -131,73 +117,15 @@ def _check(order: EchoOrder, n: int, workers: int | None) -> None:
     find_population(order.population)
 
 
-def _claim(folder: Path, order: EchoOrder, n: int) -> None:
-    """Take the folder for this data set, or refuse it; clear away what a killed run left."""
-    manifest = folder / _MANIFEST
-    if manifest.is_file():
-        try:
-            found = json.loads(manifest.read_text(encoding="utf-8"))
-            kind, theirs, there = found["kind"], dict(found["config"]), int(found["n"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise PhantomError(f"{manifest}: is no manifest of a phantom ({error}); name a new folder") from error
-        if kind != _KIND:
-            raise PhantomError(f"{folder} holds another thing, a {kind}; name a new folder")
-        mine = _identity(order)
-        differing = [f"{k} {theirs.get(k)!r} (asked: {mine[k]!r})" for k in mine if theirs.get(k) != mine[k]]
-        if differing:
-            raise PhantomError(f"{folder} holds another data set: {', '.join(differing)}; name a new folder")
-        if n < there:
-            raise PhantomError(f"{folder} is a data set of {there} clips, {n} were asked for; name a new folder")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise PhantomError(f"{folder} is not an empty folder and holds no phantom echo; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_manifest(folder, order, n, None)
-    _sweep(folder)
-
-
-def _sweep(folder: Path) -> None:
-    """Clear away what a killed run left; not what one that is still going is writing."""
-    for place in (folder, folder / VIDEOS, folder / TRUTH):
-        for part in place.glob(f".*{PART}"):
-            if is_leftover(part):
-                part.unlink(missing_ok=True)
-
-
 def _identity(order: EchoOrder) -> dict[str, Any]:
     """What a second call must repeat; the version too, since another version may draw other hearts."""
     config = {k: v for k, v in asdict(order).items() if k not in ("folder", "index")}
     return {**config, "cardiolens": __version__, "schema": _SCHEMA}
 
 
-def _write_manifest(folder: Path, order: EchoOrder, n: int, digest: str | None) -> None:
-    """`manifest.json`: configuration, number of clips, and the content hash once complete (null until then)."""
-    manifest = {"kind": _KIND, "config": _identity(order), "n": n, "sha256": digest}
-    write_whole(folder / _MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
-
-
-def _run(orders: list[EchoOrder], workers: int) -> Iterator[str]:
-    """Make the clips, in this process or in several; the first failure stops all."""
-    if workers == 1 or len(orders) < 2:
-        yield from map(make_clip, orders)
-        return
-    context = get_context("spawn")  # safe beside threads and the same on every system
-    with ProcessPoolExecutor(min(workers, len(orders)), mp_context=context) as pool:
-        futures = [pool.submit(make_clip, order) for order in orders]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise PhantomError(
-                "a worker process died, most likely for want of memory; run the same command again with fewer workers"
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 def _write_tables(folder: Path, orders: Sequence[EchoOrder]) -> str:
     """`VolumeTracings.csv`, `truth.csv` and, last, `FileList.csv`; gives the hash over all clips."""
-    records = [read_record(order) for order in orders]
+    records = [record_of(order) for order in orders]
     lines = [
         (f"{r['row']['FileName']}.avi", *line, tracing["frame"])
         for r in records

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from cardiolens.errors import PhantomError
+from cardiolens.phantom.folder import plain, read_record
 from cardiolens.store.atomic import write_whole
 
 VIDEOS, TRUTH = "Videos", "truth"
 _STREAMS = {"heart": 0, "clip": 1, "echo": 2}
+_DIGITS = 6  # after the point, of every figure in a record
 _SPLITS = ("TRAIN", "TRAIN", "VAL", "TRAIN", "TRAIN", "TEST", "TRAIN", "TRAIN")  # near EchoNet-Dynamic's 74/13/13 %
 
 
@@ -80,12 +81,12 @@ def make_clip(order: EchoOrder) -> str:
     content = to_avi(echo.frames, fps)
     row = {
         "FileName": order.name,
-        "EF": round(echo.ef_pct, 6),
-        "ESV": round(echo.esv_ml, 6),
-        "EDV": round(echo.edv_ml, 6),
+        "EF": round(echo.ef_pct, _DIGITS),
+        "ESV": round(echo.esv_ml, _DIGITS),
+        "EDV": round(echo.edv_ml, _DIGITS),
         "FrameHeight": order.size,
         "FrameWidth": order.size,
-        "FPS": round(fps, 6),
+        "FPS": round(fps, _DIGITS),
         "NumberOfFrames": len(echo.frames),
         "Split": order.split,
     }
@@ -93,13 +94,13 @@ def make_clip(order: EchoOrder) -> str:
         "index": order.index,
         "row": row,
         "tracings": [
-            {"frame": frame, "lines": np.round(tracing.lines, 6).tolist()}
+            {"frame": frame, "lines": np.round(tracing.lines, _DIGITS).tolist()}
             for frame, tracing in ((echo.es, echo.es_tracing), (echo.ed, echo.ed_tracing))
         ],
-        "mm_per_pixel": round(echo.mm_per_pixel, 6),
-        "truth": _plain(asdict(echo.truth)),
-        "parameters": _plain(parameters.to_dict()),
-        "window": {**_plain(asdict(echo.probe)), **_plain(asdict(echo.settings))},
+        "mm_per_pixel": round(echo.mm_per_pixel, _DIGITS),
+        "truth": plain(asdict(echo.truth), _DIGITS),
+        "parameters": plain(parameters.to_dict(), _DIGITS),
+        "window": plain({**asdict(echo.probe), **asdict(echo.settings)}, _DIGITS),
         "video_sha256": hashlib.sha256(content).hexdigest(),
     }
     write_whole(order.video, content)
@@ -107,29 +108,10 @@ def make_clip(order: EchoOrder) -> str:
     return order.name
 
 
-def read_record(order: EchoOrder) -> dict[str, Any]:
+def record_of(order: EchoOrder) -> dict[str, Any]:
     """The record of a finished clip.
 
     Raises:
         PhantomError: it is missing or damaged.
     """
-    try:
-        record: dict[str, Any] = json.loads(order.record.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PhantomError(
-            f"{order.record}: cannot be read ({error}); remove it and run the same command again"
-        ) from error
-    return record
-
-
-def _plain(value: Any) -> Any:
-    """Arrays, tuples and NumPy numbers as JSON's own kinds."""
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return round(value, 6) if isinstance(value, float) else value
+    return read_record(order.record, "it")

@@ -15,8 +15,9 @@ from typing import Protocol
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.exports import acdc, emidec, kaggle, landmark, mnms, mnms2, myops, rescan, ukb
-from cardiolens.phantom.exports.build import Export, Layout, Progress, build
+from cardiolens.phantom.exports.build import Export, Layout, build
 from cardiolens.phantom.exports.scan import Scan
+from cardiolens.phantom.folder import Progress
 
 __all__ = ["EXPORTS", "LAYOUTS", "Export", "Exporter", "Layout", "Scan", "export"]
 

@@ -26,16 +26,16 @@ import numpy as np
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.exports.scan import Scan
-from cardiolens.store.atomic import PART, is_leftover, temporary_beside, write_whole
+from cardiolens.phantom.folder import Kind, Progress, claim, read_record, sweep, write_manifest
+from cardiolens.store.atomic import temporary_beside, write_whole
 
 _log = logging.getLogger(__name__)
-_KIND = "cardiolens phantom export"
-_MANIFEST, _README, _TRUTH = "manifest.json", "README.md", "truth"
+_KIND = Kind("cardiolens phantom export", "export", "cases")
+_README, _TRUTH = "README.md", "truth"
 _SCHEMA = 1
 _MOST_SEEDS = 1_000_000
 _STREAMS = {"heart": 0, "scan": 1, "table": 2}
 
-Progress = Callable[[int, int], None]
 Record = dict[str, Any]
 
 
@@ -127,7 +127,9 @@ def build(
         raise PhantomError(f"{layout.title} numbers {layout.capacity} cases, so n must be 1 to that, got {n}")
     out, protocol = Path(folder), scan or layout.scan
     identity = {"dataset": layout.name, "seed": seed, "scan": asdict(protocol), **_version()}
-    _claim(out, layout, identity, n)
+    claim(out, _KIND, identity, n, **_told(layout))
+    sweep(out, out / _TRUTH)
+    write_whole(out / _README, _readme(layout, identity).encode())
     done, made = 0, 0
     if progress:
         progress(done, n)
@@ -138,11 +140,11 @@ def build(
         done += 1
         if progress:
             progress(done, n)
-    records = [_read(_record_path(out, layout, index)) for index in range(n)]
+    records = [read_record(_record_path(out, layout, index), "it") for index in range(n)]
     for path, content in layout.tables(records).items():
         write_whole(out / layout.root / path, content)
     digest = hashlib.sha256("\n".join(f"{r['case']} {r['sha256']}" for r in records).encode()).hexdigest()
-    _write_manifest(out, layout, identity, n, digest)
+    write_manifest(out, _KIND, identity, n, digest, **_told(layout))
     if made < n:
         _log.info("%s: %d of %d cases were there already", out, n - made, n)
     return Export(out, out / layout.root, tuple(r["case"] for r in records), made, digest)
@@ -203,54 +205,18 @@ def _place(source: Path, target: Path) -> None:
             child.replace(target / child.name)
 
 
-def _claim(out: Path, layout: Layout, identity: Record, n: int) -> None:
-    """Take the folder for this export, or refuse it; clear away what a killed run left."""
-    manifest = out / _MANIFEST
-    if manifest.is_file():
-        found = _manifest(manifest)
-        mine = json.loads(json.dumps(identity))
-        theirs = found["config"]
-        differing = [f"{k} {theirs.get(k)!r} (asked: {mine[k]!r})" for k in mine if theirs.get(k) != mine[k]]
-        if differing:
-            raise PhantomError(f"{out} holds another export: {', '.join(differing)}; name a new folder")
-        if n < found["n"]:
-            raise PhantomError(f"{out} is an export of {found['n']} cases, {n} were asked for; name a new folder")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise PhantomError(f"{out} is not an empty folder and holds no phantom export; name a new folder")
-    out.mkdir(parents=True, exist_ok=True)
-    _write_manifest(out, layout, identity, n, None)
-    for part in out.glob(f".*{PART}"):
-        if is_leftover(part):
-            shutil.rmtree(part, ignore_errors=True)
-    write_whole(out / _README, _readme(layout, identity).encode())
-
-
-def _manifest(path: Path) -> Record:
-    try:
-        found: Record = json.loads(path.read_text(encoding="utf-8"))
-        if found["kind"] != _KIND:
-            raise ValueError(f"kind is {found['kind']!r}")
-        return {"config": dict(found["config"]), "n": int(found["n"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise PhantomError(f"{path}: is not the manifest of a phantom export ({error}); name a new folder") from error
-
-
 def _version() -> dict[str, Any]:
     """Another version may draw other hearts, so it is part of what a second call must repeat."""
     return {"cardiolens": __version__, "schema": _SCHEMA}
 
 
-def _write_manifest(out: Path, layout: Layout, identity: Record, n: int, digest: str | None) -> None:
-    manifest = {
-        "kind": _KIND,
+def _told(layout: Layout) -> dict[str, Any]:
+    """What the manifest says beside what was asked."""
+    return {
         "synthetic": True,
         "note": f"Rendered phantom hearts in the layout of {layout.title}. No person was imaged.",
         "layout": {"title": layout.title, "root": layout.root, "source": layout.source},
-        "config": identity,
-        "n": n,
-        "sha256": digest,
     }
-    write_whole(out / _MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
 
 
 def _readme(layout: Layout, identity: Record) -> str:
@@ -270,14 +236,6 @@ def _readme(layout: Layout, identity: Record) -> str:
 
 def _record_path(out: Path, layout: Layout, index: int) -> Path:
     return out / _TRUTH / f"{layout.case_name(index)}.json"
-
-
-def _read(path: Path) -> Record:
-    try:
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PhantomError(f"{path}: cannot be read ({error}); remove it and run the same call again") from error
-    return record
 
 
 def _plain(value: Any) -> Any:
