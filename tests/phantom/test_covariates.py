@@ -171,6 +171,9 @@ def test_a_disparity_needs_two_groups_and_a_known_outcome():
         disparity_ratio([REFERENCE], "lvef_pct", 55.0)
     with pytest.raises(PhantomError, match="unknown outcome 'shoe_size'"):
         disparity_ratio([REFERENCE], "shoe_size", 42.0)
+    other = dataclasses.replace(REFERENCE, ethnic_group="Other")
+    with pytest.raises(PhantomError, match="who may reach 1000"):
+        disparity_ratio([REFERENCE, other], "lvef_pct", 1000.0)
 
 
 def test_every_effect_names_its_source_and_a_covariate_that_persons_have():

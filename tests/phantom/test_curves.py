@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cardiolens.errors import PhantomError
 from cardiolens.phantom.curves import curves_of
 from cardiolens.phantom.disease import sample_parameters
 from cardiolens.phantom.heart import HeartParameters
@@ -33,6 +34,12 @@ def test_an_atrium_fills_while_the_ventricle_empties_and_empties_in_two_steps():
     assert early < -0.05 and late < -0.05 and abs(rest) < 0.1 * abs(early)
     fibrillating = curves_of(HeartParameters(heart_rate=60.0, atrial_kick=0.0, rhythm="atrial fibrillation"), 400)
     assert np.ptp(fibrillating.lv_ml[fibrillating.phase > 0.75]) < 0.1 * np.ptp(c.lv_ml)
+
+
+@pytest.mark.parametrize("none", [0, -3, ()])
+def test_a_beat_without_a_phase_is_refused(none):
+    with pytest.raises(PhantomError, match="phases must be 1 or more"):
+        curves_of(HeartParameters(), none)
 
 
 def test_a_healthy_wall_thickens_and_an_akinetic_one_does_not():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.enhancement import Enhancement, enhance
+from cardiolens.phantom.enhancement import Enhancement, _Grain, _shares, enhance
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.parts import Tissue
 from cardiolens.phantom.render import render_study
@@ -107,3 +107,17 @@ def test_refuses_other_views_and_missing_geometry(cine: Cine) -> None:
     bare = dataclasses.replace(cine, frames=cine.frames, trigger_times_ms=None)
     with pytest.raises(PhantomError, match="needs a short-axis cine"):
         enhance(HeartParameters(), bare, seed=1)
+    unknown = dataclasses.replace(cine, frames=cine.frames, attributes={})
+    with pytest.raises(PhantomError, match="SliceThickness"):
+        enhance(HeartParameters(), unknown, seed=1)
+
+
+def test_a_thick_slice_mixes_more_than_a_thin_one(cine: Cine) -> None:
+    def mixed(thickness: float) -> int:
+        """Voxels that are muscle in part only."""
+        facts = {**cine.attributes, "SliceThickness": thickness}
+        thick = dataclasses.replace(cine, frames=cine.frames, attributes=facts)
+        share = _shares(HeartParameters(wall_mm=11.0), thick, _Grain(np.random.default_rng(0)))["muscle"]
+        return int(((share > 0.05) & (share < 0.95)).sum())
+
+    assert mixed(16.0) > 1.2 * mixed(2.0)

@@ -220,7 +220,7 @@ def _public_layout(
         if name == "echonet":
             from cardiolens.phantom.echo import write_echonet
 
-            made = write_echonet(out, n, seed, condition=condition, workers=workers or 1, progress=show)
+            made = write_echonet(out, n, seed, condition=condition, workers=workers, progress=show)
             typer.echo(f"{n} clips in {out} ({made.made} made now), true volumes in {out / 'truth.csv'}")
             return
         from cardiolens.phantom.exports import export

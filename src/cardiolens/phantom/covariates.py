@@ -234,6 +234,8 @@ def disparity_ratio(persons: Iterable[Person], outcome: str, threshold: float) -
         above = figure.mean[person.sex] + effects_on(person).get(outcome, 0.0) - threshold
         normal = 0.5 * (1.0 + math.erf(above / (figure.sd[person.sex] * math.sqrt(2.0))))
         rates[person.ethnic_group == "White"].append(normal)
-    if not rates[True] or not rates[False]:
-        raise PhantomError("disparity_ratio: needs persons of ethnic group White and of another; got only one of both")
+    if not rates[True] or not rates[False] or math.fsum(rates[False]) == 0.0:
+        raise PhantomError(
+            f"disparity_ratio: needs persons of ethnic group White and of another, who may reach {threshold:g}"
+        )
     return math.fsum(rates[True]) / len(rates[True]) * len(rates[False]) / math.fsum(rates[False])

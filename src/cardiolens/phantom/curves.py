@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.motion import atrial_filling, emptying
@@ -37,7 +38,13 @@ class Curves:
 
 
 def curves_of(parameters: HeartParameters, phases: Any = 25) -> Curves:
-    """Curves at `phases`: their number, evenly through the beat, or the fractions of the RR interval themselves."""
+    """Curves at `phases`: their number, evenly through the beat, or the fractions of the RR interval themselves.
+
+    Raises:
+        PhantomError: no phase at all, or walls that cannot reach the LVEF asked for.
+    """
+    if np.size(phases) == 0 or (isinstance(phases, int) and phases < 1):
+        raise PhantomError(f"curves_of: phases must be 1 or more, or a list of fractions of the beat, got {phases!r}")
     p, a = parameters, anatomy_of(parameters)
     at = np.arange(phases) / phases if isinstance(phases, int) else np.asarray(phases, dtype=np.float64)
     share, filling = emptying(p, at), atrial_filling(p, at)

@@ -22,6 +22,7 @@ from cardiolens.errors import PhantomError
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.labels import MASK_LABELS, masks
 from cardiolens.phantom.planes import heart_frame
+from cardiolens.phantom.render import THICKNESS
 from cardiolens.phantom.shapes import N_ANGLES, segment_field
 from cardiolens.study import Cine, View
 
@@ -102,10 +103,14 @@ def enhance(
         signal: None draws it.
 
     Raises:
-        PhantomError: not a short-axis cine, or one without geometry and times, or whose planes miss the ventricle.
+        PhantomError: not a short-axis cine, or one without geometry, times and slice thickness, or whose planes miss
+            the ventricle.
     """
-    if cine.view is not View.SAX or cine.affine is None or cine.trigger_times_ms is None:
-        raise PhantomError(f"{cine.source}: late enhancement needs a short-axis cine with affine and trigger times")
+    known = cine.affine is not None and cine.trigger_times_ms is not None and THICKNESS in cine.attributes
+    if cine.view is not View.SAX or not known:
+        raise PhantomError(
+            f"{cine.source}: late enhancement needs a short-axis cine with affine, trigger times and {THICKNESS}"
+        )
     rng = np.random.default_rng([seed, 31])
     drawn = sample_signal(rng) if signal is None else signal
     grain = _Grain(rng)
@@ -153,7 +158,7 @@ def _shares(parameters: HeartParameters, cine: Cine, grain: _Grain) -> dict[str,
         raise PhantomError(f"{cine.source}: no plane cuts the left ventricle; plan the stack anew")
     box = _box(seen > 0)
     out = {name: np.zeros(seen.shape) for name in _CLASSES}
-    thickness = float(cine.attributes.get("slice_thickness_mm", 8.0))
+    thickness = float(cine.attributes[THICKNESS])
     for layer in (np.arange(_LAYERS) + 0.5) / _LAYERS - 0.5:
         fine = _refined(still, box, layer * thickness)
         found = _classify(parameters, fine, grain)

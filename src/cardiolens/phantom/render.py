@@ -36,6 +36,8 @@ SHIFTS = "phantom_shifts_mm"
 """Key in `Cine.attributes`: where the patient lay in each plane's breath-hold, "x,y,z;x,y,z" in LPS mm, for `masks`."""
 TRIGGER_DELAY = "phantom_trigger_delay"
 """Key in `Cine.attributes`: share of a beat that the heart is ahead of the trigger times, for `masks`; absent for 0."""
+THICKNESS = "SliceThickness"
+"""Key in `Cine.attributes`: nominal thickness of the slices in mm, under its name in DICOM."""
 MANUFACTURER = "cardiolens phantom"
 
 _MOST_STORED = 4095
@@ -77,6 +79,8 @@ def render_study(
     Raises:
         PhantomError: a matrix, field, count or thickness that no scanner makes; a heart that cannot be.
     """
+    if seed < 0:
+        raise PhantomError(f"render_study: seed must not be negative, got {seed}")
     if not 1 <= sub_slices <= 15:
         raise PhantomError(f"render_study: sub_slices must lie in 1 to 15, got {sub_slices}")
     protocol = (protocol or Protocol()).with_(
@@ -245,7 +249,7 @@ def _attributes(scene: Scene, planes: Planes, shifts: npt.NDArray[np.float64]) -
         "RepetitionTime": round(protocol.header_repetition_ms, 3),
         "EchoTime": round(protocol.echo_ms, 3),
         "FlipAngle": round(protocol.flip_deg, 1),
-        "SliceThickness": protocol.slice_thickness_mm,
+        THICKNESS: protocol.slice_thickness_mm,
         "HeartRate": round(rate),
         "NominalInterval": round(scene.anatomy.parameters.rr_ms),
         "PixelBandwidth": protocol.bandwidth_hz,

@@ -279,6 +279,8 @@ def test_headers_carry_the_protocol_and_the_reader_finds_it_again(tmp_path: Path
         assert shared.MRImagingModifierSequence[0].TransmitterFrequency == pytest.approx(127.7, abs=0.1)
         assert shared.MRModifierSequence[0].ParallelReductionFactorInPlane == 2.0
         assert shared.MRFOVGeometrySequence[0].PercentPhaseFieldOfView == 75
+        last = image.PerFrameFunctionalGroupsSequence[-1].CardiacSynchronizationSequence[0]
+        assert last.NominalPercentageOfCardiacPhase == pytest.approx(100 * 0.9 * 7 / 8, abs=1), "of the whole beat"
     else:
         assert (image.ScanOptions, image.InPlanePhaseEncodingDirection) == ("CT", "COL")
         assert image.PercentPhaseFieldOfView == 75 and image.ContrastBolusAgent == "simulated gadolinium"

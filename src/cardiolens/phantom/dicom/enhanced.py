@@ -183,7 +183,7 @@ def _frame_groups(cine: Cine, plane: int, phase: int, acquired: str) -> Dataset:
     )
     time = float(cine.trigger_times_ms[plane, phase])
     synchronization = _item(
-        NominalPercentageOfCardiacPhase=100.0 * phase / cine.n_phases,
+        NominalPercentageOfCardiacPhase=100.0 * time / interval_ms(cine),
         NominalCardiacTriggerDelayTime=time,
         ActualCardiacTriggerDelayTime=time,
         RRIntervalTimeNominal=interval_ms(cine),

@@ -28,7 +28,7 @@ class StudyIdentity:
     Attributes:
         seed: two studies of the same patient, accession and seed get the same UIDs.
         patient_id, accession: as they stand in the files.
-        style: see `dicom_styles`.
+        style: of `styles.STYLES`.
     """
 
     seed: int

@@ -1,7 +1,7 @@
 """A healthy heart in a person of given sex, age, size and history.
 
 Sizes follow the UK Biobank reference cohort at 1.5 T (Petersen et al., J Cardiovasc Magn Reson 2017;19:18, doi
-10.1186/s12968-017-0327-9); see `population` for the figures.  What a covariate adds is in `covariates.EFFECTS`.
+10.1186/s12968-017-0327-9); the figures are in `population.HEALTHY`, what a covariate adds in `covariates.EFFECTS`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,7 @@ import numpy as np
 from cardiolens.phantom.covariates import Person, effects_on
 from cardiolens.phantom.disease.draft import Draft, Rng, clip_normal
 from cardiolens.phantom.parts import N_SEGMENTS
-
-_EDVI = {"F": (74.0, 12.0), "M": (85.0, 15.0)}
-_RV_EDVI = {"F": (77.0, 13.0), "M": (93.0, 17.0)}
-_LVEF = {"F": (61.0, 5.0), "M": (58.0, 5.0)}
-_RVEF = {"F": (58.0, 6.0), "M": (54.0, 6.0)}
+from cardiolens.phantom.population import HEALTHY
 
 
 def healthy(person: Person, rng: Rng) -> Draft:
@@ -27,36 +23,47 @@ def healthy(person: Person, rng: Rng) -> Draft:
     shift = effects_on(person)
     size = float(np.clip(rng.normal(), -2.0, 2.0))  # hearts that are large are large in every chamber
     rest = math.sqrt(1.0 - 0.75**2) * float(np.clip(rng.normal(), -2.0, 2.0))
-    edv = bsa * max(45.0, _EDVI[sex][0] + shift.get("lv_edvi", 0.0) + _EDVI[sex][1] * size)
-    rv_edv = bsa * max(45.0, _RV_EDVI[sex][0] + shift.get("rv_edvi", 0.0) + _RV_EDVI[sex][1] * (0.75 * size + rest))
-    la_max = bsa * (clip_normal(rng, 38.0, 7.0, 22.0, 52.0) + shift.get("la_index", 0.0))
 
-    def plus(name: str, mean: float, sd: float, low: float, high: float) -> float:
+    def figure(name: str) -> tuple[float, float]:
+        """Mean and deviation in a healthy person of this sex."""
+        return HEALTHY[name].mean[sex], HEALTHY[name].sd[sex]
+
+    def plain(name: str, low: float, high: float) -> float:
+        return clip_normal(rng, *figure(name), low, high)
+
+    def plus(name: str, low: float, high: float) -> float:
+        """With what the person's covariates add."""
+        mean, sd = figure(name)
         return clip_normal(rng, mean + shift.get(name, 0.0), sd, low, high)
+
+    (mean, sd), (rv_mean, rv_sd) = figure("lv_edvi"), figure("rv_edvi")
+    edv = bsa * max(45.0, mean + shift.get("lv_edvi", 0.0) + sd * size)
+    rv_edv = bsa * max(45.0, rv_mean + shift.get("rv_edvi", 0.0) + rv_sd * (0.75 * size + rest))
+    la_max = bsa * (plain("la_index", 22.0, 52.0) + shift.get("la_index", 0.0))
 
     of = {
         "sex": sex,
         "age": round(person.age, 1),
         "height_cm": round(person.height_cm, 1),
         "weight_kg": round(person.weight_kg, 1),
-        "heart_rate": round(plus("heart_rate", 66.0, 10.0, 45.0, 105.0), 1),
+        "heart_rate": round(plus("heart_rate", 45.0, 105.0), 1),
         "lv_edv_ml": edv,
-        "lvef_pct": plus("lvef_pct", *_LVEF[sex], 47.0, 76.0),
+        "lvef_pct": plus("lvef_pct", 47.0, 76.0),
         "lv_length_mm": 94.0 * (edv / 160.0) ** (1 / 3) * clip_normal(rng, 1.0, 0.04, 0.9, 1.1),
-        "wall_mm": plus("wall_mm", 5.5 if sex == "F" else 6.5, 0.6, 4.2, 9.5),
+        "wall_mm": plus("wall_mm", 4.2, 9.5),
         "segment_thickness": list(rng.normal(1.0, 0.04, N_SEGMENTS).clip(0.88, 1.12)),
         "segment_motion": list(rng.normal(1.0, 0.04, N_SEGMENTS).clip(0.88, 1.12)),
-        "mapse_mm": plus("mapse_mm", 13.0, 1.8, 7.0, 18.0),
-        "tapse_mm": plus("tapse_mm", 20.0, 3.0, 13.0, 28.0),
-        "twist_deg": clip_normal(rng, 10.0, 2.5, 4.0, 18.0),
+        "mapse_mm": plus("mapse_mm", 7.0, 18.0),
+        "tapse_mm": plus("tapse_mm", 13.0, 28.0),
+        "twist_deg": plain("twist_deg", 4.0, 18.0),
         "rv_edv_ml": rv_edv,
-        "rvef_pct": plus("rvef_pct", *_RVEF[sex], 43.0, 72.0),
-        "rv_wall_mm": clip_normal(rng, 3.0, 0.4, 2.2, 4.2),
+        "rvef_pct": plus("rvef_pct", 43.0, 72.0),
+        "rv_wall_mm": plain("rv_wall_mm", 2.2, 4.2),
         "la_max_ml": la_max,
-        "la_ef_pct": plus("la_ef_pct", 60.0, 6.0, 42.0, 72.0),
+        "la_ef_pct": plus("la_ef_pct", 42.0, 72.0),
         "ra_max_ml": min(la_max * clip_normal(rng, 1.12, 0.15, 0.8, 1.5), 64.0 * bsa),
-        "ra_ef_pct": clip_normal(rng, 45.0, 7.0, 28.0, 62.0),
-        "pericardium_mm": clip_normal(rng, 1.4, 0.3, 0.9, 2.2),
+        "ra_ef_pct": plain("ra_ef_pct", 28.0, 62.0),
+        "pericardium_mm": plain("pericardium_mm", 0.9, 2.2),
         "epicardial_fat_mm": clip_normal(rng, 4.0 + 0.25 * (bmi - 25.0), 1.3, 1.5, 10.0),
         "subcutaneous_fat_mm": clip_normal(rng, (20.0 if sex == "F" else 15.0) + 1.2 * (bmi - 25.0), 5.0, 5.0, 50.0),
         "rhythm": "sinus",
@@ -68,7 +75,7 @@ def healthy(person: Person, rng: Rng) -> Draft:
         "roll_deg": clip_normal(rng, 0.0, 5.0, -12.0, 12.0),
         "body_seed": int(rng.integers(2**31)),
     }
-    return Draft(of, _vessels(person, bsa, shift, rng), {"atrial_mm": clip_normal(rng, 2.5, 0.6, 1.5, 4.5)})
+    return Draft(of, _vessels(person, bsa, shift, rng), {"atrial_mm": plain("atrial_mm", 1.5, 4.5)})
 
 
 def _vessels(person: Person, bsa: float, shift: dict[str, float], rng: Rng) -> dict[str, float]:

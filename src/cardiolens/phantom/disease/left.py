@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from cardiolens.phantom.disease.draft import Draft, Rng, clip_normal, fail_pump, fibrillate, scale_lv, scale_rv
+from cardiolens.phantom.limits import LV_EDVI
 from cardiolens.phantom.parts import N_SEGMENTS, Mass
 
 _ALL = tuple(range(1, N_SEGMENTS + 1))
@@ -209,7 +210,7 @@ def myocarditis(draft: Draft, rng: Rng) -> None:
 def athletic(draft: Draft, rng: Rng) -> None:
     """Left ventricular dilation with a good pump: training, a leaking aortic valve, or an early cardiomyopathy."""
     scale_lv(draft, 1.3)
-    limit = 1.02 * (98.0 if draft.of["sex"] == "F" else 115.0) * draft.bsa_m2
+    limit = 1.02 * LV_EDVI[draft.of["sex"]][1] * draft.bsa_m2
     scale_lv(draft, max(1.0, limit / draft.of["lv_edv_ml"]) * rng.uniform(1.0, 1.25))
     kind = str(rng.choice(["athlete", "regurgitation", "early"]))
     if kind == "athlete":

@@ -57,7 +57,9 @@ def _write(case: Case) -> Record:
         names = [f"scan_{place:02d}_{which}" for which in "AB"]
     else:
         names = [str(_FIRST_FOLDER + 3 * place + k) for k in range(3 if place % 2 else 2)]
-    volumes = [_write_scan(case, heart, rng, case.part / split / name, segs=split[:9] != "test_rete") for name in names]
+    volumes = [
+        _write_scan(case, heart, rng, case.part / split / name, segs=split != "test_retest_100") for name in names
+    ]
     record = truth_record(heart, split=split, group=group.name, scans=names)
     if split == "test_retest_100":
         missing: list[Any] = [None] * (3 - len(names))

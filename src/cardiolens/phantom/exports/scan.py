@@ -95,11 +95,13 @@ def save_nifti(path: Path, values: npt.NDArray[Any], cine: Cine) -> None:
     """(slice, row, col) or (slice, time, row, col) on the planes of `cine` as NIfTI (col, row, slice[, time]), RAS."""
     import nibabel
 
+    from cardiolens.phantom.render import THICKNESS
+
     assert cine.affine is not None and cine.trigger_times_ms is not None  # noqa: S101 - the phantom has both
     data = values.transpose(2, 1, 0) if values.ndim == 3 else values.transpose(3, 2, 0, 1)
     affine = cine.affine.copy()
     if cine.n_slices == 1:
-        affine[:3, 2] *= float(cine.attributes.get("slice_thickness_mm", 8.0)) / np.linalg.norm(affine[:3, 2])
+        affine[:3, 2] *= float(cine.attributes[THICKNESS]) / np.linalg.norm(affine[:3, 2])
     image = nibabel.Nifti1Image(np.ascontiguousarray(data), _LPS_TO_RAS @ affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm", "msec")  # type: ignore[no-untyped-call]
     if values.ndim == 4 and values.shape[1] > 1:
