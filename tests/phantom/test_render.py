@@ -188,8 +188,19 @@ def test_largest_and_smallest_hearts_render_within_the_chest():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"matrix": 4}, {"phases": 0}, {"sax_planes": 0}, {"slice_gap_mm": -1.0}, {"field_mm": 0.0}, {"sub_slices": 0}],
+    [
+        {"matrix": 4},
+        {"phases": 0},
+        {"sax_planes": 0},
+        {"slice_gap_mm": -1.0},
+        {"field_mm": 0.0},
+        {"sub_slices": 0},
+        {"noise": -0.1},
+        {"noise": float("nan")},
+        {"views": ()},
+        {"seed": -1},
+    ],
 )
 def test_a_scan_no_scanner_makes_is_refused(heart, bad):
     with pytest.raises(PhantomError, match=next(iter(bad))):
-        render_study(heart, seed=0, **bad)
+        render_study(heart, **{"seed": 1, **bad})

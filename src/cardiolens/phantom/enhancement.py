@@ -111,6 +111,8 @@ def enhance(
         raise PhantomError(
             f"{cine.source}: late enhancement needs a short-axis cine with affine, trigger times and {THICKNESS}"
         )
+    if seed < 0:
+        raise PhantomError(f"enhance: seed must not be negative, got {seed}")
     rng = np.random.default_rng([seed, 31])
     drawn = sample_signal(rng) if signal is None else signal
     grain = _Grain(rng)

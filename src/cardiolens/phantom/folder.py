@@ -17,11 +17,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.parts import check_whole
 from cardiolens.store.atomic import PART, is_leftover, write_whole
 
 Progress = Callable[[int, int], None]
 Order = TypeVar("Order")
 _MANIFEST = "manifest.json"
+_MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,13 @@ class Kind:
     name: str
     noun: str
     unit: str
+
+
+def check_counts(n: int, most: int, kind: Kind, workers: int | None) -> None:
+    """Raise `PhantomError` unless there are 1 to `most` units, made by 1 process or more."""
+    check_whole(f"n, the number of {kind.unit},", n, 1, most)
+    if workers is not None:
+        check_whole("workers", workers, 1, _MOST_WORKERS)
 
 
 def claim(folder: Path, kind: Kind, config: Mapping[str, Any], n: int, **more: Any) -> None:

@@ -58,6 +58,12 @@ def check_ranges(thing: Any, ranges: Ranges, what: str) -> None:
             raise PhantomError(f"{what}: {name} must lie in {low:g} to {high:g} {unit}".rstrip() + f", got {value!r}")
 
 
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raise `PhantomError` unless the setting is a whole number in low to high."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise PhantomError(f"{name} must be {low} to {high}, a whole number, got {value!r}")
+
+
 def check_choice(thing: Any, name: str, choices: tuple[str, ...], what: str) -> None:
     """Raise `PhantomError` unless the field is one of the choices."""
     value = getattr(thing, name)

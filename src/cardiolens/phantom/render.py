@@ -81,6 +81,8 @@ def render_study(
     """
     if seed < 0:
         raise PhantomError(f"render_study: seed must not be negative, got {seed}")
+    if not views:
+        raise PhantomError("render_study: views must name one view at least")
     if not 1 <= sub_slices <= 15:
         raise PhantomError(f"render_study: sub_slices must lie in 1 to 15, got {sub_slices}")
     protocol = (protocol or Protocol()).with_(

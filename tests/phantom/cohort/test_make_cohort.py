@@ -181,6 +181,9 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
         ({"crop_mm": 200.0}, 'crop_mm goes with format "store"'),
         ({"crop_mm": 20.0, "format": "store"}, "crop_mm must be 100 to 400"),
         ({"n": 0}, "1 to"),
+        ({"n": 1.5}, "a whole number, got 1.5"),
+        ({"phases": 8.5}, "phases must be 8 to 100, a whole number, got 8.5"),
+        ({"matrix": ["64"]}, "matrix must be 32 to 1024"),
         ({"workers": 0}, "workers"),
     ],
 )

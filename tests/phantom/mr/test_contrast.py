@@ -7,9 +7,16 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from cardiolens.errors import PhantomError
 from cardiolens.phantom.mr import Contrast, Protocol, contrast_of
 from cardiolens.phantom.mr.relaxation import TISSUES
 from cardiolens.phantom.parts import Tissue
+
+
+@pytest.mark.parametrize("wrong", [{"noise": -0.1}, {"blood": float("nan")}, {"scale": float("inf")}])
+def test_a_signal_that_cannot_be_is_refused_by_name(wrong: dict[str, float]) -> None:
+    with pytest.raises(PhantomError, match=f"contrast: {next(iter(wrong))} must lie in"):
+        Contrast(**wrong)
 
 
 def test_the_mean_contrast_has_the_order_of_a_real_cine() -> None:

@@ -27,6 +27,10 @@ from cardiolens.phantom.mr import Protocol
         {"covered": 0.8},
         {"trigger_delay": 0.6},
         {"noise": -0.1},
+        {"recon_matrix": 300.5},
+        {"slice_gap_mm": "two"},
+        {"acquired": 0.5},
+        {"wrap": "yes"},
     ],
 )
 def test_what_no_scanner_does_is_refused_by_name(wrong: dict[str, Any]) -> None:

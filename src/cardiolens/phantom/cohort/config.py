@@ -10,6 +10,7 @@ from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.dicom.styles import STYLES
 from cardiolens.phantom.disease import check_condition
+from cardiolens.phantom.parts import check_whole
 from cardiolens.phantom.sites import site_named
 
 MOST_SEEDS = 1_000_000
@@ -49,8 +50,7 @@ class CohortConfig:
     sessions: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < MOST_SEEDS:
-            raise PhantomError(f"seed must be 0 to {MOST_SEEDS - 1}, got {self.seed}")
+        check_whole("seed", self.seed, 0, MOST_SEEDS - 1)
         if self.format not in ("dicom", "store"):
             raise PhantomError(f'format must be "dicom" or "store", got {self.format!r}')
         if not self.site:
@@ -61,14 +61,11 @@ class CohortConfig:
             raise PhantomError(f"unknown DICOM style {self.style!r}; choose one of {', '.join(STYLES)}")
         check_condition(self.condition)
         for edge in self.matrix:
-            if not 32 <= edge <= 1024:
-                raise PhantomError(f"matrix must be 32 to 1024, got {edge}")
+            check_whole("matrix", edge, 32, 1024)
         for name, low, high in (("phases", _FEWEST_PHASES, 100), ("sax_planes", 1, 40)):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise PhantomError(f"{name} must be {low} to {high}, got {value}")
-        if not 1 <= self.sessions <= _MOST_SESSIONS:
-            raise PhantomError(f"sessions must be 1 to {_MOST_SESSIONS}, got {self.sessions}")
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), low, high)
+        check_whole("sessions", self.sessions, 1, _MOST_SESSIONS)
         self._check_crop()
 
     def _check_crop(self) -> None:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cardiolens.errors import PhantomError
 from cardiolens.phantom.cohort.config import MOST_SEEDS, CohortConfig
 from cardiolens.phantom.cohort.order import StudyOrder
 from cardiolens.phantom.cohort.study import is_finished, make_study
 from cardiolens.phantom.cohort.tables import write_tables
-from cardiolens.phantom.folder import Kind, Progress, claim, make_all, sweep, write_manifest
+from cardiolens.phantom.folder import Kind, Progress, check_counts, claim, make_all, sweep, write_manifest
 
 _log = logging.getLogger(__name__)
 _KIND = Kind("cardiolens phantom cohort", "cohort", "patients")
@@ -88,10 +87,7 @@ def make_cohort(
         crop_mm=crop_mm,
         sessions=sessions,
     )
-    if not 1 <= n <= MOST_SEEDS:
-        raise PhantomError(f"a cohort has 1 to {MOST_SEEDS} patients, got n = {n}")
-    if workers is not None and workers < 1:
-        raise PhantomError(f"workers must be at least 1, got {workers}")
+    check_counts(n, MOST_SEEDS, _KIND, workers)
     folder = Path(out)
     places = (folder, folder / "truth")
     claim(folder, _KIND, config.identity(), n)

@@ -65,6 +65,8 @@ def write_dicom(
     folder = Path(folder)
     if style not in STYLES:
         raise PhantomError(f"unknown DICOM style {style!r}; choose one of {', '.join(STYLES)}")
+    if seed < 0:
+        raise PhantomError(f"write_dicom: seed must not be negative, got {seed}")
     if not study.cines:
         raise PhantomError("a study without cines cannot be written as DICOM")
     if folder.is_dir() and any(folder.iterdir()):

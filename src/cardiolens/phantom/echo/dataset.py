@@ -24,7 +24,8 @@ from typing import Any
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.echo.record import TRUTH, VIDEOS, EchoOrder, is_finished, make_clip, record_of
-from cardiolens.phantom.folder import Kind, Progress, claim, make_all, sweep, write_manifest
+from cardiolens.phantom.folder import Kind, Progress, check_counts, claim, make_all, sweep, write_manifest
+from cardiolens.phantom.parts import check_whole
 from cardiolens.store.atomic import disk_errors, write_whole
 
 _log = logging.getLogger(__name__)
@@ -103,16 +104,13 @@ def write_echonet(
 def _check(order: EchoOrder, n: int, workers: int | None) -> None:
     from cardiolens.phantom.disease import check_condition, find_population
 
-    if not 1 <= n <= _MOST:
-        raise PhantomError(f"an echo data set has 1 to {_MOST} clips, got n = {n}")
-    if not 0 <= order.seed < _MOST:
-        raise PhantomError(f"seed must be 0 to {_MOST - 1}, got {order.seed}")
-    if not 64 <= order.size <= 800 or order.size % 2:
-        raise PhantomError(f"size must be an even number of pixels, 64 to 800, got {order.size}")
+    check_counts(n, _MOST, _KIND, workers)
+    check_whole("seed", order.seed, 0, _MOST - 1)
+    check_whole("size", order.size, 64, 800)
+    if order.size % 2:
+        raise PhantomError(f"size must be an even number of pixels, got {order.size}")
     if order.fps is not None and not 15.0 <= order.fps <= 200.0:
         raise PhantomError(f"fps must be 15 to 200, got {order.fps:g}")
-    if workers is not None and workers < 1:
-        raise PhantomError(f"workers must be at least 1, got {workers}")
     check_condition(order.condition)
     find_population(order.population)
 

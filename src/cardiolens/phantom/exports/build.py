@@ -27,6 +27,7 @@ from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.exports.scan import Scan
 from cardiolens.phantom.folder import Kind, Progress, claim, read_record, sweep, write_manifest
+from cardiolens.phantom.parts import check_whole
 from cardiolens.store.atomic import temporary_beside, write_whole
 
 _log = logging.getLogger(__name__)
@@ -121,9 +122,9 @@ def build(
         PhantomError: impossible settings, more cases than the real set numbers, or a folder that holds something else;
             before anything is rendered.
     """
-    if not 0 <= seed < _MOST_SEEDS:
-        raise PhantomError(f"seed must be 0 to {_MOST_SEEDS - 1}, got {seed}")
-    if not 1 <= n <= layout.capacity:
+    check_whole("seed", seed, 0, _MOST_SEEDS - 1)
+    check_whole("n", n, 1, _MOST_SEEDS)
+    if n > layout.capacity:
         raise PhantomError(f"{layout.title} numbers {layout.capacity} cases, so n must be 1 to that, got {n}")
     out, protocol = Path(folder), scan or layout.scan
     identity = {"dataset": layout.name, "seed": seed, "scan": asdict(protocol), **_version()}

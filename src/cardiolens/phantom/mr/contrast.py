@@ -11,7 +11,7 @@ that flows in unsaturated is taken as offset by what is lost to dephasing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from cardiolens.phantom.mr.protocol import Protocol
 from cardiolens.phantom.mr.relaxation import TISSUES
 from cardiolens.phantom.mr.steady_state import slice_signal
-from cardiolens.phantom.parts import Tissue
+from cardiolens.phantom.parts import Tissue, check_ranges
 
 PROTON_HZ_PER_T = 42.577e6
 MAGNETISATION_TRANSFER: Mapping[str, float] = MappingProxyType(
@@ -41,6 +41,9 @@ class Contrast:
         scale: stored value of blood.
         round_field: whether the image is cut to a circle, as after gradient correction on some scanners.
         void, calcium: what gives no signal; void_bloom: how far (mm) the void of metal reaches beyond the metal.
+
+    Raises:
+        PhantomError: a figure that is negative or not finite, naming the field.
     """
 
     blood: float = 1.0
@@ -70,6 +73,10 @@ class Contrast:
     acquired: tuple[float, float] = (0.7, 0.85)
     scale: float = 280.0
     round_field: bool = False
+
+    def __post_init__(self) -> None:
+        ranges = {f.name: (0.0, 1e6, "") for f in fields(self) if f.name not in ("acquired", "round_field")}
+        check_ranges(self, ranges, "contrast")
 
 
 def contrast_of(protocol: Protocol, rng: np.random.Generator | None = None, tissue: Tissue | None = None) -> Contrast:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.parts import check_choice, check_ranges
+from cardiolens.phantom.parts import check_choice, check_flags, check_ranges, check_tuple, check_whole
 
 VENDORS = ("ge", "siemens", "philips")
 GATINGS = ("retrospective", "prospective")
@@ -141,13 +141,15 @@ class Protocol:
         for name in ("matrix", "channels", "lines_per_segment", "phases", "sax_planes"):
             if not isinstance(getattr(self, name), int):
                 raise PhantomError(f"{what}: {name} must be a whole number, got {getattr(self, name)}")
+        check_flags(self, ("wrap", "interleaved", "round_field"), what)
+        check_tuple(self, "acquired", what)
         check_choice(self, "vendor", VENDORS, what)
         check_choice(self, "phase_encoding", ENCODINGS, what)
         check_choice(self, "gating", GATINGS, what)
-        if self.recon_matrix is not None and not self.matrix <= self.recon_matrix <= 1024:
-            raise PhantomError(f"{what}: recon_matrix must be matrix {self.matrix} to 1024, got {self.recon_matrix}")
-        if self.slice_gap_mm is not None and not 0 <= self.slice_gap_mm <= 30:
-            raise PhantomError(f"{what}: slice_gap_mm must lie in 0 to 30 mm, got {self.slice_gap_mm}")
+        if self.recon_matrix is not None:
+            check_whole(f"{what}: recon_matrix", self.recon_matrix, self.matrix, 1024)
+        if self.slice_gap_mm is not None:
+            check_ranges(self, {"slice_gap_mm": (0.0, 30.0, "mm")}, what)
         if len(self.acquired) != 2 or not all(0.2 <= share <= 1 for share in self.acquired):
             raise PhantomError(f"{what}: acquired must be two shares in 0.2 to 1, got {self.acquired}")
         if self.echo_ms >= self.repetition_ms:
