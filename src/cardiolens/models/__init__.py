@@ -1,4 +1,5 @@
-"""Networks, one file each: `mvit`, `text`, `dual_encoder`, `mil`, `domain`.  `card` and `registry` describe them.
+"""Networks, one file each: `mvit`, `resnet3d`, `text`, `dual_encoder`, `mil`, `domain`; `card` and `registry` describe
+them.
 
 Names are imported on first use, since each brings torch with it.
 """
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from cardiolens.models.dual_encoder import DualEncoder
     from cardiolens.models.mil import GatedAttentionMIL, MILConfig, MILOutput
     from cardiolens.models.mvit import MViT, MViTConfig
+    from cardiolens.models.resnet3d import ResNet3d, ResNet3dConfig
     from cardiolens.models.text import TextConfig, TextEncoder
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "MILOutput",
     "MViT",
     "MViTConfig",
+    "ResNet3d",
+    "ResNet3dConfig",
     "TextConfig",
     "TextEncoder",
 ]
@@ -35,6 +39,8 @@ _HOMES = {
     "MILOutput": "mil",
     "MViT": "mvit",
     "MViTConfig": "mvit",
+    "ResNet3d": "resnet3d",
+    "ResNet3dConfig": "resnet3d",
     "TextConfig": "text",
     "TextEncoder": "text",
 }

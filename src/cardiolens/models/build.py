@@ -16,7 +16,7 @@ from cardiolens.errors import CheckpointError
 from cardiolens.models.card import Card, Licence
 from cardiolens.models.checkpoint import read_tensors, select, sha256_of, shapes_of
 from cardiolens.models.domain import DomainReference
-from cardiolens.models.dual_encoder import DualEncoder
+from cardiolens.models.dual_encoder import DualEncoder, VideoConfig
 from cardiolens.models.layouts import (
     AUTHORS,
     AUTHORS_HEAD,
@@ -33,13 +33,14 @@ from cardiolens.models.layouts import (
 from cardiolens.models.mil import GatedAttentionMIL, MILConfig
 from cardiolens.models.mvit import MViTConfig
 from cardiolens.models.registry import ModelEntry
+from cardiolens.models.resnet3d import ResNet3dConfig
 from cardiolens.models.text import TextConfig, TextEncoder
 from cardiolens.text.tokenizer import ReportTokenizer
 
 log = logging.getLogger(__name__)
 
 Model = DualEncoder | GatedAttentionMIL
-Config = TypeVar("Config", MViTConfig, MILConfig, TextConfig)
+Config = TypeVar("Config", MViTConfig, ResNet3dConfig, MILConfig, TextConfig)
 
 _UNFILLED = torch.device("meta")  # shapes without numbers: drawing 36 million random ones takes longer than loading
 _HALVED = ("video_encoder.", "video_proj.", "text_encoder.", "text_proj.", "classifier.")
@@ -50,7 +51,8 @@ def untrained(entry: ModelEntry, text: Mapping[str, Any] | None) -> Model:
     card = _card(entry, notes=["untrained: random weights; its output means nothing"])
     if entry.family == "mil":
         return _head(MILConfig(**entry.architecture), card)
-    model = DualEncoder(MViTConfig(**entry.architecture["video"]), embed_dim=entry.architecture["embed_dim"], card=card)
+    video = _video_config(entry.architecture["video"], entry.name)
+    model = DualEncoder(video, embed_dim=entry.architecture["embed_dim"], card=card)
     return _finish(model, entry, text)
 
 
@@ -76,7 +78,7 @@ def from_file(
     layout = _video_layout(entry, file, tensors)
     if legacy_keys and layout is not AUTHORS:
         raise CheckpointError(f"legacy_keys concerns {AUTHORS.title}; {file} has {layout.title}")
-    video = MViTConfig(**(entry.architecture["video"] | layout.overrides))
+    video = _video_config(entry.architecture["video"] | layout.overrides, entry.name)
     with _UNFILLED:
         model = DualEncoder(video, embed_dim=entry.architecture["embed_dim"], card=_card(entry, layout, file))
         _make_room(model, layout, tensors)
@@ -104,6 +106,12 @@ def _cleaned(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _video_layout(entry: ModelEntry, file: Path, tensors: Mapping[str, Tensor]) -> Layout:
     layout = detect(tensors, VIDEO_LAYOUTS)
+    network = entry.architecture["video"].get("kind", "mvit")
+    if layout is not None and layout.network != network:
+        raise CheckpointError(
+            f"{file} has {layout.title}, {entry.name} is another kind of network; load it under a name of "
+            f"list_models('shad-{layout.network}-*')"
+        )
     if layout is not None:
         return layout
     if detect(tensors, (AUTHORS_HEAD,)):
@@ -253,6 +261,13 @@ def _text_tower(text: Mapping[str, Any], defaults: Mapping[str, Any]) -> TextEnc
     return TextEncoder(_config(TextConfig, scratch, "text="), tokenizer)
 
 
+def _video_config(design: Mapping[str, Any], where: str) -> VideoConfig:
+    """The settings of a video encoder; an MViT's have no `kind`, as in the cards of the first version."""
+    if design.get("kind") == "resnet3d":
+        return _config(ResNet3dConfig, design, where)
+    return _config(MViTConfig, design, where)
+
+
 def _config(kind: type[Config], values: Mapping[str, Any], where: str) -> Config:
     try:
         return kind(**values)
@@ -290,7 +305,7 @@ def _own_dual(card: Card, folder: Path) -> DualEncoder:
     design, where = card.architecture, f"{folder}/card.json"
     if not {"video", "embed_dim"} <= design.keys():
         raise CheckpointError(f"{where}: architecture lacks 'video' or 'embed_dim'")
-    video = _config(MViTConfig, design["video"], where)
+    video = _video_config(design["video"], where)
     configs = {task: _config(MILConfig, values, where) for task, values in design.get("heads", {}).items()}
     with _UNFILLED:
         heads = {task: GatedAttentionMIL(config) for task, config in configs.items()}

@@ -15,9 +15,12 @@ from cardiolens.models.card import Card
 from cardiolens.models.domain import DomainReference
 from cardiolens.models.mil import GatedAttentionMIL
 from cardiolens.models.mvit import MViT, MViTConfig
+from cardiolens.models.resnet3d import ResNet3d, ResNet3dConfig
 from cardiolens.models.text import TextEncoder
 
 log = logging.getLogger(__name__)
+
+VideoConfig = MViTConfig | ResNet3dConfig
 
 _RAW_INTENSITY = 16.0  # no scaled or standardised clip goes beyond this, every DICOM grey scale does
 
@@ -40,7 +43,7 @@ class DualEncoder(nn.Module):
 
     def __init__(
         self,
-        video: MViTConfig,
+        video: VideoConfig,
         *,
         card: Card,
         embed_dim: int = 512,
@@ -50,7 +53,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.card = card
         self.embed_dim = embed_dim
-        self.video_encoder = MViT(video)
+        self.video_encoder: MViT | ResNet3d = MViT(video) if isinstance(video, MViTConfig) else ResNet3d(video)
         self.video_proj = nn.Linear(video.out_width, embed_dim)
         self.text_encoder: TextEncoder | None = None
         self.text_proj: nn.Linear | None = None
@@ -62,7 +65,7 @@ class DualEncoder(nn.Module):
             self.attach_text(text)
 
     def features(self, clips: Tensor) -> Tensor:
-        """(batch, 1 or 3, time, row, col) in [0, 1] -> (batch, width), 768 for MViT-B: before the projection."""
+        """(batch, 1 or 3, time, row, col) in [0, 1] -> (batch, width) before the projection; 768 for MViT-B."""
         return self.video_encoder(self._checked(clips))  # type: ignore[no-any-return]
 
     def embed(self, clips: Tensor) -> Tensor:
@@ -82,7 +85,15 @@ class DualEncoder(nn.Module):
         return self.embed(clips)
 
     def attention_maps(self, clips: Tensor) -> list[Tensor]:
-        """Attention of every block, (batch, heads, 1 + queries, 1 + keys) each; see `MViT.attention_maps`."""
+        """Attention of every block, (batch, heads, 1 + queries, 1 + keys) each; see `MViT.attention_maps`.
+
+        Raises:
+            InputError: the encoder is a convolutional network, which has none.
+        """
+        if not isinstance(self.video_encoder, MViT):
+            raise InputError(
+                f"{self.card.name} is a convolutional network and has no attention; take a shad-mvit model"
+            )
         return self.video_encoder.attention_maps(self._checked(clips))
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -44,6 +44,7 @@ class Layout:
         marks: names of which at least one tells the layout.
         overrides: architecture settings that come with it.
         set_aside: names that belong to other parts; not loaded, but said.
+        network: the video encoder that it is a layout of.
         weights_licence, data_licence: what is known of files in this layout.
     """
 
@@ -54,6 +55,7 @@ class Layout:
     set_aside: re.Pattern[str]
     weights_licence: str = UNKNOWN_LICENCE
     data_licence: str = UNKNOWN_LICENCE
+    network: Literal["mvit", "resnet3d"] = "mvit"
 
 
 _PYTORCHVIDEO = {
@@ -138,6 +140,13 @@ def _head_slot(name: str, shape: Shape) -> Slot | None:
     return None
 
 
+def _r3d_slot(name: str, shape: Shape) -> Slot | None:
+    for ours, theirs in (("video_encoder.", ""), ("classifier.", "fc.")):
+        if name.startswith(ours):
+            return Slot(theirs + name.removeprefix(ours), shape)
+    return None
+
+
 def _own_slot(name: str, shape: Shape) -> Slot | None:
     return None if name.startswith("text_") else Slot(name, shape)
 
@@ -177,6 +186,16 @@ TORCHVISION = Layout(
     "not stated in the file; torchvision itself is BSD-3-Clause",
     _KINETICS_DATA,
 )
+R3D = Layout(
+    "torchvision's r3d_18 layout",
+    _r3d_slot,
+    ("layer1.0.conv1.0.weight",),
+    {},
+    _NOTHING,
+    "not stated in the file; torchvision itself is BSD-3-Clause",
+    _KINETICS_DATA,
+    "resnet3d",
+)
 AUTHORS_HEAD = Layout(
     "the authors' head layout (Shad et al.)",
     _head_slot,
@@ -186,7 +205,7 @@ AUTHORS_HEAD = Layout(
     _AUTHORS_LICENCE,
     _AUTHORS_DATA,
 )
-VIDEO_LAYOUTS = (AUTHORS, PYTORCHVIDEO, TORCHVISION)
+VIDEO_LAYOUTS = (AUTHORS, PYTORCHVIDEO, TORCHVISION, R3D)
 OWN = Layout("our own layout", _own_slot, ("video_encoder.patch.weight",), {}, re.compile("text_"))
 OWN_TEXT = Layout("our own layout", _own_text_slot, (), {}, re.compile("(?!text_)"))
 

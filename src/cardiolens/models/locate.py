@@ -68,7 +68,9 @@ def locate(entry: ModelEntry, weights: str | Path, *, download: bool) -> Located
         return _from_hub(entry.hub[text], text, entry, download=download)
     if isinstance(weights, Path) or path.exists() or path.is_absolute() or path.suffix in SUFFIXES:
         if not path.exists():
-            raise CheckpointError(f"{path}: no such weights file or folder")
+            raise CheckpointError(
+                f"{path}: no such weights file or folder; bring the file and give its path (docs/how-to/weights.md)"
+            )
         return Located(_the_file(path), None, path.name)
     if _HUB_ID.fullmatch(text):
         known = next((hub for hub in entry.hub.values() if hub.hub_id == text), None)

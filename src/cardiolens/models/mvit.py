@@ -85,6 +85,12 @@ class MViTConfig:
         return asdict(self)
 
 
+def with_motion(clips: Tensor) -> Tensor:
+    """(batch, channels, time, ...) in [0, 1] to twice the channels: the image, and its difference from the mean."""
+    moving = clips - clips.mean(2, keepdim=True)
+    return torch.cat([4 * (clips - 0.25), 10 * moving], 1)
+
+
 class Stem(nn.Module):
     """What comes before the patch convolution: the motion channel and the halving convolutions, where asked for."""
 
@@ -104,10 +110,7 @@ class Stem(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """(batch, channels, time, row, col) in [0, 1] -> (batch, width, time', row', col')."""
-        if self.motion:
-            moving = clips - clips.mean(2, keepdim=True)
-            clips = torch.cat([4 * (clips - 0.25), 10 * moving], 1)
-        stemmed: Tensor = self.layers(clips)
+        stemmed: Tensor = self.layers(with_motion(clips) if self.motion else clips)
         return stemmed
 
 

@@ -54,6 +54,16 @@ _TINY: dict[str, Any] = {
     "kv_stride": [2, 1, 1, 1],
     "output": "mean",
 }
+_TINY_RESNET: dict[str, Any] = {
+    "kind": "resnet3d",
+    "crop": 64,
+    "channels": 1,
+    "depths": [1, 1, 1, 1],
+    "width": 16,
+    "stem_stride": [2, 2, 2],
+    "norm": "group",
+    "motion": True,
+}
 _TINY_TEXT: dict[str, Any] = {
     "width": 128,
     "layers": 2,
@@ -88,6 +98,31 @@ MODELS: Mapping[str, ModelEntry] = {
             "dual",
             "for a laptop: grey 16 x 64 x 64 clips, convolutional stem, four MViT blocks, two-layer text tower",
             {"video": _TINY, "embed_dim": 512, "text": _TINY_TEXT},
+            {"frames": 16, "short_side": 128, "crop": 64, "channels": 1},
+        ),
+        ModelEntry(
+            "shad-resnet3d-18",
+            "dual",
+            "the other encoder that Shad et al. tried: 3D ResNet-18 (torchvision's r3d_18), BERT text tower",
+            {"video": {"kind": "resnet3d"}, "embed_dim": 512, "text": _PAPER_TEXT},
+            {"frames": 16, "short_side": 132, "crop": 112, "channels": 1},
+        ),
+        ModelEntry(
+            "shad-resnet3d-50",
+            "dual",
+            "3D ResNet-50: the same with bottleneck blocks; no published weights",
+            {
+                "video": {"kind": "resnet3d", "block": "bottleneck", "depths": [3, 4, 6, 3]},
+                "embed_dim": 512,
+                "text": _PAPER_TEXT,
+            },
+            {"frames": 16, "short_side": 132, "crop": 112, "channels": 1},
+        ),
+        ModelEntry(
+            "shad-resnet3d-tiny",
+            "dual",
+            "for a laptop: grey 16 x 64 x 64 clips, 3D ResNet with four blocks, two-layer text tower",
+            {"video": _TINY_RESNET, "embed_dim": 512, "text": _TINY_TEXT},
             {"frames": 16, "short_side": 128, "crop": 64, "channels": 1},
         ),
         ModelEntry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +85,12 @@ class TextEncoder(nn.Module):
         )
         self.bert = BertModel(bert, add_pooling_layer=False)
         self._freeze(config.freeze_layers)
+
+    def configure(self, *, pooling: Pooling, max_tokens: int, freeze_layers: int) -> None:
+        """Change what needs no other weights; `CheckpointError` where the tower is too small for it."""
+        self.config = replace(self.config, pooling=pooling, max_tokens=max_tokens, freeze_layers=freeze_layers)
+        self.bert.requires_grad_(True)
+        self._freeze(freeze_layers)
 
     def _freeze(self, layers: int) -> None:
         if layers == 0:
