@@ -122,7 +122,7 @@ def test_a_killed_and_resumed_transfer_run_ends_bitwise_as_an_unbroken_one(small
     )
     unbroken = supervised.finetune(recipe, small_store, tmp_path / "unbroken")
     with monkeypatch.context() as patch:
-        killed_at(supervised.BagRegressor, patch, epoch=1, batch=0)
+        killed_at(supervised.BagLearner, patch, epoch=1, batch=0)
         with pytest.raises(ConnectionAbortedError):
             supervised.finetune(recipe, small_store, tmp_path / "broken")
     resumed = supervised.finetune(recipe, small_store, tmp_path / "broken")

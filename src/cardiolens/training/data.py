@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cardiolens.clips import PlaneSampling, choose_planes
 from cardiolens.store import StudyStore
 from cardiolens.study import View
-from cardiolens.text.sentences import sample_sentences
 from cardiolens.transforms import ClipTransform
 
 Draw = tuple[int, int]  # (epoch, index of a study)
@@ -112,81 +111,13 @@ class ClipSource:
 
 
 @dataclass
-class ContrastBatch:
-    """Clips and token ids of matched reports.
-
-    Attributes:
-        clips: (clip, channel, time, row, col).
-        owner: (clip,) the row of `tokens` that each clip belongs to.
-        tokens: (study, token) ids; mask: (study, token) True where real.
-        epoch: the epoch that it was drawn for.
-    """
-
-    clips: Tensor
-    owner: Tensor
-    tokens: Tensor
-    mask: Tensor
-    epoch: int
-
-
-class ReportPairs(Dataset[tuple[list[Tensor], str, int]]):
-    """Studies with reports: clips of one draw and five random sentences of the report."""
-
-    def __init__(
-        self,
-        source: ClipSource,
-        keys: Sequence[str],
-        *,
-        seed: int,
-        sentences: int,
-        clips_per_study: str,
-        plane_sampling: PlaneSampling,
-    ) -> None:
-        self.source, self.keys, self.seed, self.sentences = source, list(keys), seed, sentences
-        self.clips_per_study, self.plane_sampling = clips_per_study, plane_sampling
-        self.reports = [source.store.report(key) or "" for key in self.keys]
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __getitem__(self, draw: Draw) -> tuple[list[Tensor], str, int]:
-        epoch, index = draw
-        key, generator = self.keys[index], generator_for(self.seed, epoch, self.keys[index])
-        planes = self.source.planes(key, self.plane_sampling, generator)
-        if self.clips_per_study != "all":
-            views = sorted({view for view, _ in planes})
-            if self.clips_per_study == "1":
-                views = [views[generator.integers(len(views))]]
-            choices = [[p for p in planes if p[0] == view] for view in views]
-            planes = [some[generator.integers(len(some))] for some in choices]
-        text = " ".join(sample_sentences(self.reports[index], self.sentences, generator))
-        return [self.source.clip(key, view, plane) for view, plane in planes], text, epoch
-
-
-Tokenise = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
-
-
-def contrast_loader(pairs: ReportPairs, tokenise: Tokenise, *, batch: int, seed: int, train: bool) -> DataLoader[Draw]:
-    """Batches of `ContrastBatch`; the last short one is dropped in training, since it would have fewer negatives."""
-
-    def collate(items: list[tuple[list[Tensor], str, int]]) -> ContrastBatch:
-        clips = [clip for item in items for clip in item[0]]
-        owner = torch.tensor([i for i, item in enumerate(items) for _ in item[0]])
-        tokens, mask = tokenise([item[1] for item in items])
-        return ContrastBatch(torch.stack(clips), owner, tokens, mask, items[0][2])
-
-    sampler = EpochSampler(len(pairs), seed, shuffle=train)
-    return DataLoader(pairs, batch, sampler=sampler, collate_fn=collate, drop_last=train and len(pairs) >= batch)  # type: ignore[arg-type]
-
-
-@dataclass
 class BagBatch:
     """Padded bags of clips, or of their cached features, with targets.
 
     Attributes:
         items: clips (item, channel, time, row, col) or features (item, width), all studies behind one another.
         sizes: items of each study.
-        targets: (study,) in the label's unit.
+        targets: (study, label); NaN where a label is not known.
         epoch: the epoch that it was drawn for.
     """
 
@@ -203,8 +134,8 @@ def pad_bags(items: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
     return bags, mask
 
 
-class StudyBags(Dataset[tuple[Tensor, float, int]]):
-    """Studies as bags with one number to learn.
+class StudyBags(Dataset[tuple[Tensor, tuple[float, ...], int]]):
+    """Studies as bags with what is to be learned of each.
 
     `features` (key to (view, plane) to a vector) replaces the clips where the encoder is frozen and nothing augmented.
     """
@@ -213,7 +144,7 @@ class StudyBags(Dataset[tuple[Tensor, float, int]]):
         self,
         source: ClipSource,
         keys: Sequence[str],
-        targets: Mapping[str, float],
+        targets: Mapping[str, tuple[float, ...]],
         *,
         seed: int,
         plane_sampling: PlaneSampling,
@@ -225,7 +156,7 @@ class StudyBags(Dataset[tuple[Tensor, float, int]]):
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, float, int]:
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, tuple[float, ...], int]:
         epoch, index = draw
         key = self.keys[index]
         planes = self.source.planes(key, self.plane_sampling, generator_for(self.seed, epoch, key))
@@ -233,10 +164,10 @@ class StudyBags(Dataset[tuple[Tensor, float, int]]):
             items = torch.stack([self.source.clip(key, view, plane) for view, plane in planes])
         else:
             items = torch.stack([self.features[key][where] for where in planes])
-        return items, float(self.targets[key]), epoch
+        return items, self.targets[key], epoch
 
 
-def _collate_bags(items: list[tuple[Tensor, float, int]]) -> BagBatch:
+def _collate_bags(items: list[tuple[Tensor, tuple[float, ...], int]]) -> BagBatch:
     return BagBatch(
         torch.cat([item[0] for item in items]),
         [len(item[0]) for item in items],

@@ -15,6 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cardiolens.clips import PlaneSampling
 from cardiolens.errors import RecipeError
 
+_LATER = (
+    "freeze_norm",
+    "workers",
+    "target",
+    "labels",
+    "each",
+)  # settings that did not exist from the start, see `_Run.hash`
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,13 +66,18 @@ class ContrastRecipe(_Strict):
 
 
 class OptimiserRecipe(_Strict):
-    """AdamW with optional warm-up and one of two decays: by steps of epochs, or cosine to zero."""
+    """AdamW with optional warm-up and one of two decays: by steps of epochs, or cosine to zero.
+
+    `chunk` is for a batch that does not fit on the device: so many clips, and so many reports, pass the towers at a
+    time.  Loss and gradients are those of the whole batch (gradient caching, Gao et al. 2021, arXiv 2101.06983).
+    """
 
     lr: float = Field(gt=0)
     weight_decay: float = Field(0.01, ge=0)
     eps: float = Field(1e-8, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
-    batch: int = Field(ge=1)  # studies a step
+    batch: int = Field(ge=1)  # studies a step and process; with `devices: 4` a step has four times as many
+    chunk: int | None = Field(None, ge=1)  # pretraining: clips that pass the towers at a time; None takes all at once
     epochs: int = Field(ge=1)
     max_steps: int = -1
     warmup_epochs: float = Field(0.0, ge=0)
@@ -89,26 +102,36 @@ class _Run(_Strict):
     split: SplitRecipe = SplitRecipe()
     augment: AugmentRecipe = AugmentRecipe()
     optimiser: OptimiserRecipe
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"  # also 32, bf16, 16
     accelerator: str = "auto"
-    devices: int = 1
+    devices: int = Field(1, ge=1)
     cache: bool = True  # keep transformed clips in memory (float16)
 
-    @field_validator("devices")
+    @field_validator("precision", mode="before")
     @classmethod
-    def _one_device(cls, value: int) -> int:
-        if value != 1:
-            raise ValueError("training runs on one device so far: studies are not yet dealt between processes")
-        return value
+    def _short_precision(cls, value: object) -> object:
+        return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}.get(str(value), value)
 
     @property
     def hash(self) -> str:
-        """SHA-256 of every setting, first 16 hex digits."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+        """SHA-256 of every setting, first 16 hex digits.
+
+        Settings that recipes did not have from the start count only where they are set, so that a recipe keeps its
+        hash when a later version of the package knows more settings.
+        """
+        fields = self.model_dump()
+        later = {name: fields.pop(name) for name in _LATER if name in fields}
+        fields |= {name: value for name, value in later.items() if value != type(self).model_fields[name].default}
+        if fields["optimiser"]["chunk"] is None:
+            del fields["optimiser"]["chunk"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class PretrainRecipe(_Run):
-    """Contrastive pretraining of a video and a text tower on studies with reports."""
+    """Contrastive pretraining of a video and a text tower on studies with reports.
+
+    With several `devices` each process takes its share of the studies, and every clip meets the reports of all.
+    """
 
     kind: Literal["pretrain"] = "pretrain"
     text: TextRecipe = TextRecipe()
@@ -116,6 +139,8 @@ class PretrainRecipe(_Run):
     plane_sampling: PlaneSampling = "all"  # which planes of a view the draw is made from
     objective: ContrastRecipe = ContrastRecipe()
     checkpoint_every: int = Field(10, ge=1)  # epochs
+    freeze_norm: bool = False  # batch normalisation keeps the statistics that it starts from (3D ResNets)
+    workers: int = Field(0, ge=0)  # processes that read and prepare clips ahead; 0 does it in between
 
     @field_validator("clips_per_study", mode="before")
     @classmethod
@@ -124,13 +149,17 @@ class PretrainRecipe(_Run):
 
 
 class FinetuneRecipe(_Run):
-    """Regression of one label of a study from its bag of clips."""
+    """One number or some conditions of a study from its bag of clips."""
 
     kind: Literal["finetune"] = "finetune"
+    devices: int = 1
     mode: Literal["finetune", "transfer", "linear"] = "finetune"
-    task: str = "lvef"
-    label: str = "lvef"
+    task: str = "lvef"  # name of the head
+    target: Literal["value", "conditions"] = "value"
+    label: str = "lvef"  # column of labels.csv, for a value
     unit: str = "%"
+    labels: tuple[str, ...] = ()  # columns of labels.csv, for conditions; none named takes all of the 35 that are there
+    each: bool = False  # one model a condition, as in the paper; else one head for all
     fraction: float = Field(1.0, gt=0, le=1)  # of the training patients
     fraction_seed: int = 0
     plane_sampling: PlaneSampling = "random_half"
@@ -138,6 +167,26 @@ class FinetuneRecipe(_Run):
     select: Literal["best", "last"] = "best"  # epoch kept, by validation error
     coverage: float = Field(0.9, gt=0, lt=1)  # of the prediction interval, from the part `calibration` of the split
     domain: bool = True  # fit the out-of-domain reference, where there is such a part
+
+    @field_validator("devices")
+    @classmethod
+    def _one_device(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("fine-tuning runs on one device: bags of clips are not dealt between processes")
+        return value
+
+    @field_validator("optimiser")
+    @classmethod
+    def _whole_bags(cls, value: OptimiserRecipe) -> OptimiserRecipe:
+        if value.chunk is not None:
+            raise ValueError("`chunk` is for pretraining; here set `batch` lower")
+        return value
+
+    @model_validator(mode="after")
+    def _conditions_only(self) -> FinetuneRecipe:
+        if self.target == "value" and (self.labels or self.each):
+            raise ValueError("`labels` and `each` go with `target: conditions`")
+        return self
 
 
 Recipe = TypeVar("Recipe", PretrainRecipe, FinetuneRecipe)
