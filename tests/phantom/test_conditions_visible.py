@@ -187,5 +187,5 @@ def test_every_condition_differs_from_normal_but_those_listed_as_invisible(condi
         for name in conditions.SIGNS
         if name not in conditions.HARD
     }
-    unseen = {name: round(area, 2) for name, area in areas.items() if area < 0.75}
+    unseen = {name: round(area, 2) for name, area in areas.items() if area < 0.7}
     assert not unseen
