@@ -452,3 +452,18 @@ def test_a_sunnybrook_folder_with_cut_double_and_renamed_files_still_comes_in(sh
     assert (record.n_files, record.n_damaged, record.n_duplicates) == (242, 24, 2)
     planes, phases, *size = record.views["SAX"]
     assert planes == 12 and 18 <= phases <= 20 and size == [256, 256]
+
+
+def test_a_nifti_file_keeps_its_key_and_is_not_read_again(tmp_path):
+    import nibabel
+
+    rng = np.random.default_rng(0)
+    path = tmp_path / "src" / "someone_sax.nii.gz"
+    path.parent.mkdir()
+    nibabel.save(nibabel.Nifti1Image(rng.integers(0, 900, (16, 16, 3, 8)).astype(np.int16), np.eye(4)), path)
+    first = ingest([path], tmp_path / "store", workers=1)
+    again = ingest([path], tmp_path / "store", workers=1)
+    assert again.counts["skipped"] == 1 and again.records[0].key == first.records[0].key
+    path.write_bytes(path.read_bytes() + b"\0")
+    changed = ingest([path], tmp_path / "store", workers=1)
+    assert [record.key for record in changed.records] == [first.records[0].key]

@@ -15,7 +15,19 @@ import typer
 from cardiolens._version import __version__
 from cardiolens.errors import CardiolensError
 
-_ORDER = ["demo", "doctor", "models", "views", "ingest", "phantom", "pretrain", "finetune", "predict", "evaluate"]
+_ORDER = [
+    "demo",
+    "doctor",
+    "models",
+    "views",
+    "ingest",
+    "datasets",
+    "phantom",
+    "pretrain",
+    "finetune",
+    "predict",
+    "evaluate",
+]
 
 
 def _version(show: bool) -> None:
@@ -36,13 +48,16 @@ def _root(
 
 
 def build_app() -> typer.Typer:
-    """Collect the verbs: each module of this package holds a function of its own name."""
+    """Collect the verbs: each module of this package holds a function, or a group of commands, of its own name."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback()(_root)
     names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     for name in sorted(names, key=lambda n: (_ORDER.index(n) if n in _ORDER else len(_ORDER), n)):
         verb = getattr(importlib.import_module(f"{__name__}.{name}"), name)
-        app.command(name)(verb)
+        if isinstance(verb, typer.Typer):
+            app.add_typer(verb, name=name)
+        else:
+            app.command(name)(verb)
     return app
 
 

@@ -12,7 +12,9 @@ from cardiolens.ingest._sources import Identity
 _SHOWN = 20
 
 
-def match_reports(path: Path, identities: Sequence[Identity], *, ignore_unknown: bool = False) -> dict[Identity, str]:
+def match_reports(
+    path: Path, identities: Sequence[Identity], *, ignore_unknown: bool = False, unknown: list[str] | None = None
+) -> dict[Identity, str]:
     """The report of each study that has one.
 
     Args:
@@ -20,6 +22,7 @@ def match_reports(path: Path, identities: Sequence[Identity], *, ignore_unknown:
             without an accession number goes by its StudyInstanceUID, one without that by its patient identifier.
         identities: of the studies found, as they are in DICOM.
         ignore_unknown: leave rows out that belong to no study, instead of refusing the table.
+        unknown: gets the identifiers of those rows.
 
     Raises:
         ReportError: not such a table, or rows that are empty, double or belong to no study; all of them are named.
@@ -35,8 +38,11 @@ def match_reports(path: Path, identities: Sequence[Identity], *, ignore_unknown:
             faults[f"no {column} in line"].append(str(number))
         elif identifier in reports:
             faults[f"more than one row for {column}"].append(f"{identifier} (line {number})")
-        elif identifier not in studies and not ignore_unknown:
-            faults[f"no study with {column}"].append(f"{identifier} (line {number})")
+        elif identifier not in studies:
+            if unknown is not None:
+                unknown.append(identifier)
+            if not ignore_unknown:
+                faults[f"no study with {column}"].append(f"{identifier} (line {number})")
         elif len(studies.get(identifier, ())) > 1:
             faults[f"more than one study with {column}"].append(f"{identifier} (line {number})")
         reports.setdefault(identifier, report)

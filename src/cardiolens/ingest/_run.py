@@ -7,19 +7,20 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cardiolens.dicom.deid import Pseudonym, load_key, pseudonym
 from cardiolens.errors import ReadError, StoreError
 from cardiolens.ingest._manifest import FAILED, INGESTED, REFUSED, Manifest, Record, read_manifest
 from cardiolens.ingest._reports import match_reports
-from cardiolens.ingest._sources import Identity, Unit, find_units
+from cardiolens.ingest._sources import Identity, Unit, find_units, source_id, study_id
 from cardiolens.ingest._work import Job, start_worker, work
 from cardiolens.store import StudyStore
 
@@ -80,19 +81,31 @@ def ingest(
     """
     if not sources:
         raise ReadError("nothing to ingest: give folders, archives or files")
-    count = workers if workers is not None else default_workers()
-    if count < 1:
-        raise StoreError(f"{count} workers; at least 1 is needed")
+    with _pool(_checked(workers)) as pool:
+        units = find_units(sources, pool, lambda seen: progress("looking", seen, 0))
+    texts = {}
+    if reports is not None:
+        identities = [identity for unit in units for identity in unit.identities]
+        texts = match_reports(Path(reports), identities, ignore_unknown=ignore_unknown_reports)
+    return ingest_units(units, store, reports=texts, workers=workers, site=site, progress=progress)
+
+
+def ingest_units(
+    units: Sequence[Unit],
+    store: str | Path,
+    *,
+    reports: Mapping[Identity, str] = MappingProxyType({}),
+    workers: int | None = None,
+    site: str | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> IngestResult:
+    """Bring in studies whose files are known already; the rest is as in `ingest`."""
+    count = _checked(workers)
     started = time.monotonic()
     with _pool(count) as pool:
-        units = find_units(sources, pool, lambda seen: progress("looking", seen, 0))
-        identities = [identity for unit in units for identity in unit.identities]
-        texts = {}
-        if reports is not None:
-            texts = match_reports(Path(reports), identities, ignore_unknown=ignore_unknown_reports)
         opened = StudyStore(store, mode="a")
         manifest = read_manifest(store)
-        jobs = _jobs(units, Path(store).absolute(), load_key(), site, texts, manifest)
+        jobs = _jobs(units, Path(store).absolute(), load_key(), site, reports, manifest)
         todo = [job for job in jobs if not _done(job, manifest)]
         progress("ingesting", len(jobs) - len(todo), len(jobs))
         with _kept(manifest):
@@ -112,6 +125,13 @@ def ingest(
     return IngestResult((*old, *fresh), told, manifest.to_dict())
 
 
+def _checked(workers: int | None) -> int:
+    count = workers if workers is not None else default_workers()
+    if count < 1:
+        raise StoreError(f"{count} workers; at least 1 is needed")
+    return count
+
+
 def default_workers() -> int:
     """As many processes as cores and as free memory holds studies."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -123,23 +143,26 @@ def default_workers() -> int:
 
 
 def _jobs(
-    units: Iterable[Unit], store: Path, key: bytes, site: str | None, texts: dict[Identity, str], manifest: Manifest
+    units: Iterable[Unit], store: Path, key: bytes, site: str | None, texts: Mapping[Identity, str], manifest: Manifest
 ) -> list[Job]:
     """A job for each unit, with the accession's pseudonym settled.
 
     Two studies of one patient may carry the same accession (or none): the second goes by accession and study UID.  A
     study that is in the store keeps its key.
     """
-    taken = {tuple(record.key.rpartition("_")[2].split("/")): record.study for record in manifest.records if record.key}
+    taken = {
+        tuple(record.key.rpartition("_")[2].split("/")): record.study or record.source
+        for record in manifest.records
+        if record.key
+    }
     jobs = []
     for unit in sorted(units, key=lambda unit: (unit.identities[0].uid, unit.paths[0])):
         accessions: dict[str, Pseudonym] = {}
         reports = {identity.uid: texts[identity] for identity in unit.identities if identity in texts}
-        source = pseudonym("path", "\0".join(sorted(str(Path(path).absolute()) for path in unit.paths)), key)
+        source = source_id(unit, key)
         for identity in unit.identities:
-            study = pseudonym("study", identity.uid, key) if identity.uid else source
-            patient = pseudonym("patient", identity.patient, key)
-            accession = pseudonym("accession", identity.accession, key)
+            study = study_id(unit, identity, key)
+            patient, accession = _pseudonyms(identity, key)
             other = pseudonym("accession", f"{identity.accession}\0{study}", key)
             if taken.get((patient, other)) == study or taken.get((patient, accession), study) != study:
                 accession = other
@@ -148,6 +171,15 @@ def _jobs(
         also = [site or "", *(f"{uid}\0{text}" for uid, text in sorted(reports.items())), *sorted(accessions.values())]
         jobs.append(Job(unit, store, key, source, unit.fingerprint(key, *also), site, accessions, reports))
     return jobs
+
+
+def _pseudonyms(identity: Identity, key: bytes) -> tuple[Pseudonym, Pseudonym]:
+    """Of patient and accession."""
+    patient, accession = identity.patient, identity.accession
+    return (
+        patient if isinstance(patient, Pseudonym) else pseudonym("patient", patient, key),
+        accession if isinstance(accession, Pseudonym) else pseudonym("accession", accession, key),
+    )
 
 
 def _done(job: Job, manifest: Manifest) -> bool:

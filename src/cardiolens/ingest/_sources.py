@@ -13,9 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+from cardiolens.dicom.deid import Pseudonym, pseudonym
 from cardiolens.errors import ReadError
+
+if TYPE_CHECKING:
+    from cardiolens.study import Study
 
 _NIFTI = (".nii", ".nii.gz")
 # patient, accession, study UID, patient name; what lies behind the study UID is not parsed
@@ -31,7 +35,10 @@ Peek = tuple[str, str, str, str]  # patient, accession, study UID, patient name
 
 @dataclass(frozen=True)
 class Identity:
-    """Identifiers of one study, as found.  `patient` and `accession` stand in for each other, then the study UID."""
+    """Identifiers of one study, as found.  `patient` and `accession` stand in for each other, then the study UID.
+
+    An identifier that is a `Pseudonym`, such as the case names of public data sets, is kept as it is.
+    """
 
     uid: str
     patient: str
@@ -46,10 +53,15 @@ class Unit:
     Attributes:
         paths: files; for an archive, the archive.
         identities: of the studies inside, by study UID.
+        reader: gives the one study in `paths`, for input whose layout says more than its files do (see
+            `cardiolens.datasets`); a function that can be pickled.  None: `cardiolens.reading` finds what is there.
+        settings: what else decides what `reader` gives; another one makes a rerun read the files again.
     """
 
     paths: tuple[str, ...]
     identities: tuple[Identity, ...]
+    reader: Callable[[Sequence[str]], Study] | None = None
+    settings: str = ""
 
     def identity(self, uid: str) -> Identity:
         """Of the study with this UID; of the only one when it lost its UID."""
@@ -66,9 +78,19 @@ class Unit:
             status = Path(path).stat()
             line = f"{os.path.relpath(path, top)}\0{status.st_size}\0{status.st_mtime_ns}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
-        for text in also:
+        for text in (*([self.settings] if self.settings else []), *also):
             digest.update(f"{len(text)}\0{text}".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:32]
+
+
+def study_id(unit: Unit, identity: Identity, key: bytes) -> Pseudonym:
+    """What the manifest calls a study: keyed hash of its UID, or of where it lies when it has none."""
+    return pseudonym("study", identity.uid, key) if identity.uid else source_id(unit, key)
+
+
+def source_id(unit: Unit, key: bytes) -> Pseudonym:
+    """Keyed hash of where the files lie."""
+    return pseudonym("path", "\0".join(sorted(str(Path(path).absolute()) for path in unit.paths)), key)
 
 
 @dataclass

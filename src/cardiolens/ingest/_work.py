@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cardiolens.dicom.deid import Pseudonym, Scrubber, pseudonym, pseudonymise
 from cardiolens.errors import CardiolensError, NoCineError, ReadError
 from cardiolens.ingest._manifest import FAILED, INGESTED, REFUSED, Record
-from cardiolens.ingest._sources import Identity, Unit
+from cardiolens.ingest._sources import Identity, Unit, study_id
 from cardiolens.store import StudyStore
 from cardiolens.store.atomic import DiskError
 from cardiolens.study import Refusal, Study
@@ -57,20 +57,18 @@ def work(job: Job) -> list[Record]:
     Raises:
         DiskError: the disk is full; nothing half-written is left.
     """
-    from cardiolens import reading
-
     start = time.monotonic()
     records: list[Record] = []
 
     def done(status: str, identity: Identity | None, **facts: Any) -> None:
-        study = str(pseudonym("study", identity.uid, job.key)) if identity is not None and identity.uid else None
+        study = None if identity is None else str(study_id(job.unit, identity, job.key))
         seconds = round(time.monotonic() - start, 2)
         facts = {"n_files": len(job.unit.paths), "seconds": seconds, "study": study} | facts
         records.append(Record(status, job.source, job.fingerprint, **facts))
 
     with _quiet_reader():
         try:
-            for examination in reading.examinations(list(job.unit.paths), workers=1):
+            for examination in _examinations(job.unit):
                 identity = job.unit.identity(examination.uid)
                 words = _words(job, identity, examination)
                 try:
@@ -89,6 +87,17 @@ def work(job: Job) -> list[Record]:
             where = traceback.extract_tb(error.__traceback__)[-1]
             done(FAILED, None, reason=f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}")
     return records
+
+
+def _examinations(unit: Unit) -> Iterator[Examination]:
+    """The studies in a unit, by its own reader where it has one."""
+    from cardiolens import reading
+    from cardiolens.dicom.read import Examination
+
+    if unit.reader is None:
+        yield from reading.examinations(list(unit.paths), workers=1)
+    else:
+        yield Examination(unit.reader(unit.paths), (), unit.identities[0].uid, unit.paths[0])
 
 
 def _bring_in(job: Job, identity: Identity, examination: Examination, words: Mapping[str, str]) -> dict[str, Any]:
@@ -164,7 +173,8 @@ def _words(job: Job, identity: Identity | None, examination: Examination | None 
     for each in job.unit.identities if identity is None else (identity,):
         words |= _name_words(each)
         raw |= {each.patient, each.accession, each.uid}
-    return words | {text.strip(): "[identifier]" for text in raw if text and text.strip()}
+    secret = (text.strip() for text in raw if text and not isinstance(text, Pseudonym))
+    return words | {text: "[identifier]" for text in secret if text}
 
 
 def _path_words(job: Job) -> dict[str, str]:

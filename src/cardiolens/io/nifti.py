@@ -84,6 +84,26 @@ def read_nifti(path: str, view: View | None = None) -> Cine:
     )
 
 
+def read_label_map(path: str, cine_path: str) -> npt.NDArray[Any]:
+    """A label map of one phase, voxel by voxel on the frames of a cine file, turned as `read_nifti` turns that.
+
+    Returns:
+        (slice, row, col) in the stored type.
+
+    Raises:
+        ReadError: either file is not readable, or the map has not three axes.
+    """
+    try:
+        image, cine = _open(path), _open(cine_path)
+        data = np.asanyarray(image.dataobj)
+    except _DAMAGE as error:
+        raise ReadError(f"{path}: not a readable NIfTI file ({error})") from error
+    if data.ndim != 3:
+        raise ReadError(f"{path}: shape {data.shape}; a label map of one phase has three axes (x, y, slice)")
+    planes = np.ascontiguousarray(np.transpose(data, (2, 1, 0)))
+    return planes[::-1].copy() if _geometry(cine).flipped else planes
+
+
 def _open(path: str) -> Any:
     """A nibabel image; untyped, since its base class does not know `shape`."""
     return nibabel.load(path)

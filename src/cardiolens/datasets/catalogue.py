@@ -1,0 +1,25 @@
+"""Every data set that there is an adapter for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cardiolens.datasets import acdc, clinical, external, kaggle, ukb
+from cardiolens.datasets.layout import Dataset
+from cardiolens.errors import InputError
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {module.DATASET.name: module.DATASET for module in (ukb, kaggle, acdc, clinical, external)}
+)
+
+
+def find_dataset(name: str) -> Dataset:
+    """The data set of this name.
+
+    Raises:
+        InputError: none; the message names those there are.
+    """
+    if name not in DATASETS:
+        raise InputError(f"no data set {name!r}; known are {', '.join(DATASETS)}")
+    return DATASETS[name]
