@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+from torch.utils.data import DataLoader
 
 from cardiolens._version import __version__
 from cardiolens.datasets.splits import Split
@@ -20,7 +23,9 @@ from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.objectives import flood, info_nce
 from cardiolens.store import StudyStore
 from cardiolens.text.tokenizer import ReportTokenizer
-from cardiolens.training.data import ClipSource, ContrastBatch, ReportPairs, contrast_loader
+from cardiolens.training.data import ClipSource, Draw
+from cardiolens.training.pairs import ContrastBatch, ReportPairs, Tokenise, contrast_loader
+from cardiolens.training.processes import gather_pairs
 from cardiolens.training.recipe import PretrainRecipe
 from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
 from cardiolens.transforms import ClipTransform, augmix
@@ -65,30 +70,59 @@ class Centre(nn.Module):
                 layer.bias.copy_(kept)
 
 
+def by_chunks(tower: Callable[..., Tensor], size: int | None, *inputs: Tensor) -> Tensor:
+    """Rows of the inputs through a tower, `size` at a time; the gradient is that of all rows at once.
+
+    Where gradients are wanted, a chunk leaves nothing behind but its result, and passes the tower again when the
+    gradient reaches it, with the random numbers (dropout) of the first time.  Memory is that of one chunk, for the
+    price of a second forward pass: gradient caching (Gao et al. 2021, arXiv 2101.06983), by torch's checkpointing.
+    """
+    if size is None or len(inputs[0]) <= size:
+        return tower(*inputs)
+    chunks = list(zip(*(torch.split(rows, size) for rows in inputs), strict=True))
+    if not torch.is_grad_enabled():
+        return torch.cat([tower(*chunk) for chunk in chunks])
+    return torch.cat([checkpoint(tower, *chunk, use_reentrant=False) for chunk in chunks])
+
+
 class ContrastiveModule(TrainingModule):
-    """Both towers under the flooded InfoNCE loss."""
+    """Both towers under the flooded InfoNCE loss.
+
+    With several processes, each computes the loss of the whole batch from the embeddings of all, so that centring,
+    flooding and negatives are those of a single process with the same batch.
+    """
 
     def __init__(self, model: DualEncoder, recipe: PretrainRecipe) -> None:
         super().__init__(recipe)
+        for unused in (model.heads, model.classifier):
+            if unused is not None:
+                unused.requires_grad_(False)
         self.model, self.settings = model, recipe
         self.centre_video, self.centre_text = (
             Centre(model.embed_dim, active=recipe.objective.centre) for _ in range(2)
         )
 
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        if self.settings.freeze_norm:
+            for norm in batch_norms(self.model):
+                norm.eval()
+
     def training_step(self, batch: ContrastBatch, batch_idx: int) -> Tensor:
         augment = self.settings.augment
-        clips = augmix(
-            batch.clips,
-            self.augment_generator(batch.epoch, batch_idx),
-            severity=augment.severity,
-            width=augment.width,
-        )
-        loss = flood(self._contrast(batch, clips), self.settings.objective.flood)
+        with torch.autocast(self.device.type, enabled=False):  # half precision would round the sampling grid
+            clips = augmix(
+                batch.clips,
+                self.augment_generator(batch.epoch, batch_idx),
+                severity=augment.severity,
+                width=augment.width,
+            )
+        loss = flood(self.contrast(batch, clips), self.settings.objective.flood)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.tokens))
         return loss
 
     def validation_step(self, batch: ContrastBatch, batch_idx: int) -> None:
-        self.log("val", self._contrast(batch, batch.clips), batch_size=len(batch.tokens))
+        self.log("val", self.contrast(batch, batch.clips), batch_size=len(batch.tokens))
 
     def save(self, folder: Path, epoch: int) -> None:
         """Write the model as after so many epochs, both means folded in."""
@@ -98,16 +132,27 @@ class ContrastiveModule(TrainingModule):
         with self.centre_video.folded(self.model.video_proj), self.centre_text.folded(text_proj):
             save_model(self.model, folder)
 
-    def _contrast(self, batch: ContrastBatch, clips: Tensor) -> Tensor:
-        objective, text_proj = self.settings.objective, self.model.text_proj
+    def contrast(self, batch: ContrastBatch, clips: Tensor) -> Tensor:
+        """The InfoNCE loss of the batch of all processes, in single precision or better."""
+        objective, chunk, text_proj = self.settings.objective, self.settings.optimiser.chunk, self.model.text_proj
         assert text_proj is not None  # noqa: S101 - built by `pretrain`
-        return info_nce(
-            self.centre_video(self.model.video_proj(self.model.features(clips))),
-            self.centre_text(text_proj(self.model.text_tower()(batch.tokens, batch.mask))),
-            batch.owner,
-            temperature=objective.temperature,
-            video_weight=objective.video_weight,
-        )
+        video = self.model.video_proj(by_chunks(self.model.features, chunk, clips))
+        text = text_proj(by_chunks(self.model.text_tower(), chunk, batch.tokens, batch.mask))
+        video, text = (rows.to(torch.promote_types(rows.dtype, torch.float32)) for rows in (video, text))
+        video, text, owner = gather_pairs(video, text, batch.owner)
+        with torch.autocast(self.device.type, enabled=False):
+            return info_nce(
+                self.centre_video(video),
+                self.centre_text(text),
+                owner,
+                temperature=objective.temperature,
+                video_weight=objective.video_weight,
+            )
+
+
+def batch_norms(model: nn.Module) -> list[nn.Module]:
+    """The layers that normalise by the statistics of a batch."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
 
 
 class KeepModel(Callback):
@@ -118,7 +163,7 @@ class KeepModel(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if epoch % self.every == 0 and isinstance(pl_module, ContrastiveModule):
+        if epoch % self.every == 0 and trainer.is_global_zero and isinstance(pl_module, ContrastiveModule):
             pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}", epoch)
 
 
@@ -129,7 +174,9 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         the folder of the final model.
 
     Raises:
-        TrainingError: no reports, too few studies, NaN loss, a run folder of another recipe.
+        TrainingError: no reports, too few studies, NaN loss, a run folder of another recipe, settings that the model
+            cannot have together.
+        CheckpointError: weights or a BERT that the recipe names and that are not there.
     """
     folder = RunFolder(out, recipe)
     if folder.finished:
@@ -138,24 +185,12 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
     split = folder.split(store)
     L.seed_everything(recipe.seed, verbose=False)
     train_keys, val_keys = (_with_report(store, split, part) for part in ("train", "val"))
-    model = _start_model(recipe, store, train_keys)
+    model = start_model(recipe, store, train_keys)
     source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache)
+    tokenise = model.text_tower().tokenize
     loaders = [
-        contrast_loader(
-            ReportPairs(
-                source,
-                keys,
-                seed=recipe.seed,
-                sentences=recipe.text.sentences,
-                clips_per_study=recipe.clips_per_study,
-                plane_sampling=recipe.plane_sampling,
-            ),
-            model.text_tower().tokenize,
-            batch=recipe.optimiser.batch,
-            seed=recipe.seed,
-            train=keys is train_keys,
-        )
-        for keys in (train_keys, val_keys)
+        pairs_loader(recipe, source, keys, tokenise, train=train)
+        for keys, train in ((train_keys, True), (val_keys, False))
     ]
     module = ContrastiveModule(model, recipe)
     model.card.notes = []  # said of the weights it starts from
@@ -168,16 +203,36 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         "epochs": recipe.optimiser.epochs,
     }
     callbacks: list[Callback] = [KeepModel(folder, recipe.checkpoint_every), KeepState(folder)]
-    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))])
+    sync = recipe.devices > 1 and not recipe.freeze_norm and bool(batch_norms(model))
+    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))], sync_norm=sync)
     resume = folder.resume if folder.resume.exists() else None
     trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    model.card.provenance |= {
-        f"last_{name}": round(float(value), 4) for name, value in trainer.callback_metrics.items()
-    }
-    module.save(folder.final, recipe.optimiser.epochs)
+    if trainer.is_global_zero:
+        model.card.provenance |= {
+            f"last_{name}": round(float(value), 4) for name, value in trainer.callback_metrics.items()
+        }
+        module.save(folder.final, recipe.optimiser.epochs)
+    trainer.strategy.barrier()
     return folder.final
+
+
+def pairs_loader(
+    recipe: PretrainRecipe, source: ClipSource, keys: Sequence[str], tokenise: Tokenise, *, train: bool
+) -> DataLoader[Draw]:
+    """Batches of some studies, drawn and dealt as the recipe says."""
+    pairs = ReportPairs(
+        source,
+        keys,
+        seed=recipe.seed,
+        sentences=recipe.text.sentences,
+        clips_per_study=recipe.clips_per_study,
+        plane_sampling=recipe.plane_sampling,
+    )
+    return contrast_loader(
+        pairs, tokenise, batch=recipe.optimiser.batch, seed=recipe.seed, train=train, workers=recipe.workers
+    )
 
 
 def _with_report(store: StudyStore, split: Split, part: str) -> list[str]:
@@ -192,7 +247,7 @@ def _with_report(store: StudyStore, split: Split, part: str) -> list[str]:
     return keys
 
 
-def _start_model(recipe: PretrainRecipe, store: StudyStore, train_keys: list[str]) -> DualEncoder:
+def start_model(recipe: PretrainRecipe, store: StudyStore, train_keys: list[str]) -> DualEncoder:
     """The video tower of the recipe with a text tower: that of its weights, a BERT folder, or a small one from scratch.
 
     The vocabulary of one from scratch comes from the training reports alone.
@@ -201,13 +256,39 @@ def _start_model(recipe: PretrainRecipe, store: StudyStore, train_keys: list[str
     options = {"pooling": settings.pooling, "max_tokens": settings.max_tokens, "freeze_layers": settings.freeze_layers}
     model: DualEncoder
     if recipe.weights is not None and (Path(recipe.weights) / "tokenizer").is_dir():
+        if settings.pretrained is not None:
+            raise TrainingError(
+                f"{recipe.weights} has a text tower of its own; set text.pretrained to null, or weights to a video file"
+            )
         model = load_model(recipe.model, recipe.weights)
+        model.text_tower().configure(
+            pooling=settings.pooling, max_tokens=settings.max_tokens, freeze_layers=settings.freeze_layers
+        )
     elif settings.pretrained is not None:
         model = load_model(recipe.model, recipe.weights, text={"pretrained": settings.pretrained, **options})
+    elif settings.freeze_layers > 0:
+        raise TrainingError(
+            f"text.freeze_layers is {settings.freeze_layers}, but without text.pretrained (the local folder of a "
+            "Hugging Face BERT) the text tower starts from random weights: name a folder, or set freeze_layers to 0"
+        )
     else:
         corpus = [store.report(key) or "" for key in train_keys]
         tokenizer = ReportTokenizer.train(corpus, vocabulary=settings.vocabulary)
         model = load_model(recipe.model, recipe.weights, text={"tokenizer": tokenizer, **options})
+    _check_norms(recipe, model)
     model.text_tower()
     model.train()
     return model
+
+
+def _check_norms(recipe: PretrainRecipe, model: DualEncoder) -> None:
+    """Batch normalisation must see the whole batch, or keep what it starts from."""
+    if recipe.freeze_norm or not batch_norms(model):
+        return
+    mend = "set freeze_norm: true, which keeps the statistics of the weights it starts from"
+    if recipe.optimiser.chunk is not None:
+        raise TrainingError(
+            f"optimiser.chunk: batch normalisation in {recipe.model} would see a chunk at a time; {mend}"
+        )
+    if recipe.devices > 1 and recipe.accelerator == "cpu":
+        raise TrainingError(f"devices: batch normalisation in {recipe.model} is shared between GPUs only; {mend}")

@@ -14,31 +14,54 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
+from pydantic import ValidationError
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cardiolens.datasets.splits import Split, make_split
 from cardiolens.errors import RecipeError, TrainingError
 from cardiolens.store import StudyStore
+from cardiolens.training.processes import place
 from cardiolens.training.recipe import FinetuneRecipe, OptimiserRecipe, PretrainRecipe
+
+_NAMED = 40  # studies named in a message; the rest are counted
 
 logger = logging.getLogger(__name__)
 
 
 class RunFolder:
-    """`recipe.yaml`, `split.json`, `log/`, `resume.ckpt`, `timing.json`, `checkpoints/`, `final/`."""
+    """`recipe.yaml`, `split.json`, `log/`, `resume.ckpt`, `timing.json`, `checkpoints/`, `final/`.
+
+    Of several processes the first one checks and writes; a recipe is the same one when all its settings are, whether
+    they are written out or left at their defaults.
+    """
 
     def __init__(self, path: Path, recipe: PretrainRecipe | FinetuneRecipe) -> None:
         self.path, self.recipe = path, recipe
         path.mkdir(parents=True, exist_ok=True)
+        if not self._first:
+            return
         kept = path / "recipe.yaml"
-        settings = recipe.model_dump(mode="json")
-        if kept.exists() and yaml.safe_load(kept.read_text()) != settings:
-            raise TrainingError(f"{path} holds a run of another recipe; choose another --out or remove it")
         if not kept.exists() and any(path.iterdir()):
             raise TrainingError(f"{path} is not empty and holds no run; choose another --out")
-        kept.write_text(yaml.safe_dump(settings, sort_keys=False))
+        if kept.exists() and not self._is_ours(yaml.safe_load(kept.read_text())):
+            raise TrainingError(f"{path} holds a run of another recipe; choose another --out or remove it")
+        if not kept.exists():
+            kept.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+
+    @property
+    def _first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.recipe.devices == 1 or int(getattr(rank_zero_only, "rank", 0)) == 0
+
+    def _is_ours(self, settings: Any) -> bool:
+        try:
+            return type(self.recipe).model_validate(settings) == self.recipe
+        except ValidationError:  # of a later version, or edited by hand
+            return False
 
     @property
     def resume(self) -> Path:
@@ -64,8 +87,17 @@ class RunFolder:
         else:
             split = make_split(store.keys(), self.recipe.split.fractions, self.recipe.split.seed)
         split.require_known(store.keys())
-        split.save(kept)
+        if self._first:
+            part = kept.with_suffix(".part")  # another process may be looking
+            split.save(part)
+            part.replace(kept)
         return split
+
+    def last_good(self) -> str:
+        """In words: the state that a run goes on from, and the newest model that it has left."""
+        state = f"{self.resume} (after the last whole epoch)" if self.resume.exists() else "none yet"
+        models = sorted((self.path / "checkpoints").glob("epoch_*"))
+        return f"last good state: {state}; last model: {models[-1] if models else 'none yet'}"
 
     def write_timing(self, stages: Mapping[str, float]) -> None:
         """Seconds by stage, added to what earlier starts of the run took."""
@@ -102,7 +134,9 @@ class TrainingModule(L.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.stages = {"data": 0.0, "forward": 0.0, "backward": 0.0}
+        self.folder: RunFolder | None = None
         self._mark = 0.0
+        self._studies: tuple[str, ...] = ()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         s = self.recipe.optimiser
@@ -114,6 +148,7 @@ class TrainingModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self._clock("data")
+        self._studies = getattr(batch, "studies", ())
         torch.manual_seed(self._batch_seed(self.current_epoch, batch_idx))  # dropout; loaders draw from it in between
         epoch = self.current_epoch + batch_idx / max(1, self.trainer.num_training_batches)
         for group in self.trainer.optimizers[0].param_groups:
@@ -122,10 +157,25 @@ class TrainingModule(L.LightningModule):
     def on_before_backward(self, loss: torch.Tensor) -> None:
         self._clock("forward")
         if not bool(torch.isfinite(loss)):
-            raise TrainingError(
-                f"loss is {loss.item()} in epoch {self.current_epoch}; lower optimiser.lr, set optimiser.clip_norm, "
-                "or train in 32-true; the run can go on from the last whole epoch"
-            )
+            raise TrainingError(self._stopped(f"loss is {loss.item()}"))
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.recipe.precision == "16-mixed":
+            return  # its scaler leaves such steps out by itself
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        if not bool(torch.isfinite(torch.nn.utils.get_total_norm(gradients))):
+            raise TrainingError(self._stopped("the gradient of a finite loss is not finite"))
+
+    def _stopped(self, what: str) -> str:
+        named = ", ".join(self._studies[:_NAMED])
+        more = f" and {len(self._studies) - _NAMED} more" if len(self._studies) > _NAMED else ""
+        studies = f", studies {named}{more}" if named else ""
+        good = f"; {self.folder.last_good()}" if self.folder is not None else ""
+        return (
+            f"{what} at step {self.global_step} (epoch {self.current_epoch}){studies}{good}. Look at these studies; "
+            "lower optimiser.lr, set optimiser.clip_norm or train in 32-true, in a new run that may start from the "
+            "last model (`weights:`). The same command goes on from the last good state"
+        )
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._clock("backward")
@@ -135,6 +185,8 @@ class TrainingModule(L.LightningModule):
         return torch.Generator(device=self.device).manual_seed(self._batch_seed(epoch, batch_idx) + 1)
 
     def _batch_seed(self, epoch: int, batch_idx: int) -> int:
+        rank, world = place()
+        batch_idx = batch_idx * world + rank
         return 2 * ((self.recipe.seed * 1_000_003 + epoch) * 100_003 + batch_idx)
 
     def _clock(self, stage: str) -> None:
@@ -149,9 +201,15 @@ class KeepState(Callback):
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if isinstance(pl_module, TrainingModule):
+            pl_module.folder = self.folder
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         part = self.folder.resume.with_suffix(".part")
-        trainer.save_checkpoint(part, weights_only=False)
+        trainer.save_checkpoint(part, weights_only=False)  # takes every process
+        if not trainer.is_global_zero:
+            return
         part.replace(self.folder.resume)
         if isinstance(pl_module, TrainingModule):
             self.folder.write_timing(pl_module.stages)
@@ -169,6 +227,8 @@ class Bar(Callback):
         self.start = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         total = (trainer.max_epochs or 1) * trainer.num_training_batches
         done = trainer.current_epoch * int(trainer.num_training_batches)
         self.task = self.progress.add_task(self.title, total=total, completed=done, state="")
@@ -193,8 +253,12 @@ class Bar(Callback):
         self.progress.stop()
 
 
-def make_trainer(folder: RunFolder, callbacks: list[Callback]) -> L.Trainer:
-    """A Lightning trainer that logs to CSV (and TensorBoard where installed) and keeps its state in the run folder."""
+def make_trainer(folder: RunFolder, callbacks: list[Callback], *, sync_norm: bool = False) -> L.Trainer:
+    """A Lightning trainer that logs to CSV (and TensorBoard where installed) and keeps its state in the run folder.
+
+    With several devices it starts the other processes by itself (DDP), or joins those that torchrun or a scheduler
+    started.  `sync_norm` lets batch normalisation see the batch of all of them.
+    """
     recipe = folder.recipe
     start = sum(1 for _ in folder.path.glob("log/start_*"))  # a logger would overwrite the file of an earlier start
     loggers: list[Any] = [CSVLogger(folder.path, name="log", version=f"start_{start:02d}")]
@@ -209,19 +273,24 @@ def make_trainer(folder: RunFolder, callbacks: list[Callback]) -> L.Trainer:
     warnings.filterwarnings("ignore", message=".*is deprecated, use `isinstance", module="lightning")
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode", module="lightning")  # frozen parts are
     warnings.filterwarnings("ignore", message=".*does not have many workers", module="lightning")
-    return L.Trainer(
-        max_epochs=recipe.optimiser.epochs,
-        max_steps=recipe.optimiser.max_steps,
-        accelerator=recipe.accelerator,
-        devices=recipe.devices,
-        precision=recipe.precision,
-        gradient_clip_val=recipe.optimiser.clip_norm,
-        logger=loggers,
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        use_distributed_sampler=False,
-    )
+    try:
+        return L.Trainer(
+            max_epochs=recipe.optimiser.epochs,
+            max_steps=recipe.optimiser.max_steps,
+            accelerator=recipe.accelerator,
+            devices=recipe.devices,
+            precision=recipe.precision,
+            gradient_clip_val=recipe.optimiser.clip_norm,
+            logger=loggers,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,
+            sync_batchnorm=sync_norm,
+        )
+    except MisconfigurationException as error:
+        asked = f"accelerator: {recipe.accelerator}, devices: {recipe.devices}, precision: {recipe.precision}"
+        raise TrainingError(f"this machine cannot train with {asked}: {error}") from error
