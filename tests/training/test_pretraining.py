@@ -200,12 +200,13 @@ def test_more_devices_than_studies_is_one_clear_message(small_store, monkeypatch
 
 @pytest.mark.slow
 def test_the_command_on_two_processes_ends_as_on_one_with_the_same_batch(small_store, tmp_path):
-    """No dropout and no augmentation, whose random numbers differ between the two."""
+    """No dropout and no augmentation, whose random numbers differ between the two; a large eps, since AdamW makes
+    whole steps of gradients that are nothing but rounding (those of a bias that centring takes away)."""
     text = dict(SMALL["text"])
     base = {**SMALL, "augment": {"severity": 0}, "text": text, "objective": {"centre": True}}
     results = {}
     for devices, batch in ((1, 6), (2, 3)):
-        fields = base | {"devices": devices, "optimiser": {**SMALL["optimiser"], "batch": batch, "weight_decay": 0.0}}
+        fields = base | {"devices": devices, "optimiser": {**SMALL["optimiser"], "batch": batch, "eps": 1e-3}}
         (tmp_path / f"{devices}.yaml").write_text(yaml.safe_dump(fields))
         out = tmp_path / f"run{devices}"
         code = (
@@ -230,4 +231,4 @@ def test_the_command_on_two_processes_ends_as_on_one_with_the_same_batch(small_s
     assert loss2 == pytest.approx(loss, rel=1e-3)
     assert val2 == pytest.approx(val, rel=1e-3)
     for name, value in weights.items():
-        assert torch.allclose(weights2[name], value, atol=2e-3), name
+        assert torch.allclose(weights2[name], value, atol=1e-4), name

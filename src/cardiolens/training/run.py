@@ -273,6 +273,8 @@ def make_trainer(folder: RunFolder, callbacks: list[Callback], *, sync_norm: boo
     warnings.filterwarnings("ignore", message=".*is deprecated, use `isinstance", module="lightning")
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode", module="lightning")  # frozen parts are
     warnings.filterwarnings("ignore", message=".*does not have many workers", module="lightning")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True", module="lightning")  # all processes log the same
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # of depthwise weights; DDP copies them
     try:
         return L.Trainer(
             max_epochs=recipe.optimiser.epochs,
