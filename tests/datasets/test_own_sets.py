@@ -105,6 +105,29 @@ def test_excluded_patients_are_left_out_and_leave_the_store(archive, tmp_path):
     assert sorted(StudyStore(tmp_path / "s").labels()["lvef"]) == [50, 70]
 
 
+def test_an_exclusion_reaches_no_other_site_and_no_public_set(archive, exports, tmp_path):
+    labels = table(tmp_path, "accession,lvef\n1,50\n2,60\n501,70\n")
+    for site in ("North", "South"):
+        import_dataset("external", archive, tmp_path / "s", Options(table=labels), site=site, workers=1)
+        archive = shutil.copytree(archive, tmp_path / "south_archive") if site == "North" else archive
+        if site == "North":
+            import pydicom
+
+            for number, folder in enumerate(sorted(archive.iterdir())):
+                for path in folder.rglob("*.dcm"):
+                    data = pydicom.dcmread(path)
+                    data.StudyInstanceUID = f"1.2.3.{number + 1}"
+                    data.save_as(path)
+    import_dataset("kaggle", exports["kaggle"], tmp_path / "s", workers=1)
+    assert len(StudyStore(tmp_path / "s")) == 10
+    out = table(tmp_path, "2\n", "out.csv")
+    done = import_dataset(
+        "external", archive, tmp_path / "s", Options(table=labels, exclude=out), site="South", workers=1
+    )
+    assert len(done.removed) == 1 and done.removed[0].startswith("south_")
+    assert "kaggle_2/2" in StudyStore(tmp_path / "s") and len(StudyStore(tmp_path / "s")) == 9
+
+
 def test_archives_of_studies_are_read_in_place(archive, tmp_path):
     with zipfile.ZipFile(archive / "study_1.zip", "w") as packed:
         for path in (archive / "study_1").rglob("*.dcm"):

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardiolens._version import __version__
-from cardiolens.datasets.catalogue import find_dataset
+from cardiolens.datasets.catalogue import DATASETS, find_dataset
 from cardiolens.datasets.layout import NO_OPTIONS, PARTS, Case, Dataset, Found, Label, Options, tally
 from cardiolens.datasets.splits import Split
 from cardiolens.dicom.deid import load_key, pseudonym
 from cardiolens.errors import ReportError
 from cardiolens.ingest import MANIFEST, IngestResult, Progress, ingest_units, read_manifest, study_id
-from cardiolens.store import StudyStore
+from cardiolens.store import StudyStore, site_part
 from cardiolens.store.atomic import disk_errors, write_whole
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def import_dataset(
     opened = StudyStore(store, mode="a")
     _require_fitting_labels(opened)
     where = site if dataset.own_site else dataset.name
-    removed = _withdraw(opened, found.withdrawn, None if dataset.own_site else dataset.name)
+    removed = _withdraw(opened, found.withdrawn, where)
     result = ingest_units(found.units, store, reports=found.reports, workers=workers, site=where, progress=progress)
     keys = _keys(found.cases, result)
     _write_labels(opened, {keys[case.name]: case.labels for case in found.cases if case.name in keys})
@@ -110,15 +110,24 @@ def _withdraw(store: StudyStore, names: frozenset[str], site: str | None) -> tup
     """Take the studies of these patients or accessions out of store, labels and manifest.
 
     Args:
-        site: of the data set; None for patients of any site.
+        site: that they are of; None for every site that is not a data set's own name.
     """
     if not names:
         return ()
     key = load_key()
     known = {str(pseudonym(kind, who, key)) for who in names for kind in ("patient", "accession")}
-    known |= set(names if site else ())  # case names of public sets stand in keys as they are
+    if site is not None:
+        known |= names  # case names of public sets stand in keys as they are
+
+    others = {dataset.name for dataset in DATASETS.values() if not dataset.own_site}
+
+    def of_site(where: str) -> bool:
+        return where not in others if site is None else where == site_part(site)
+
     gone = tuple(
-        each for each in store if not known.isdisjoint(_names(each)) and (site is None or each.startswith(f"{site}_"))
+        each
+        for each in store
+        if not known.isdisjoint(_names(each)) and of_site(each.partition("/")[0].rpartition("_")[0])
     )
     if not gone:
         return ()

@@ -7,8 +7,8 @@
 >>> store.frames(store.keys()[0], "SAX", 5, range(0, 20, 2))  # doctest: +SKIP
 """
 
-from cardiolens.store._keys import identified
+from cardiolens.store._keys import identified, site_part
 from cardiolens.store._study_file import SCHEMA_VERSION
 from cardiolens.store._study_store import StudyStore
 
-__all__ = ["SCHEMA_VERSION", "StudyStore", "identified"]
+__all__ = ["SCHEMA_VERSION", "StudyStore", "identified", "site_part"]
