@@ -99,7 +99,8 @@ class Anatomy(LeftVentricle):
         right = Atrium(0.0, -1.0, 10.0 + rng.normal(0, 2.0), 1.0, right_roof)
         width = float(np.sqrt(left.half_width2(p.la_max_ml * one, self.mitral_z(one)))[0])
         septum = 8.0 + rng.normal(0, 1.0) - width
-        return replace(left, septum_x=septum), replace(right, septum_x=septum - max(2.0, p.septa.atrial_mm))
+        gap = 4.0 if p.septa.atrial_fat else max(2.0, p.septa.atrial_mm)  # fat bulges into the atria
+        return replace(left, septum_x=septum), replace(right, septum_x=septum - gap)
 
     def _fat_field(self, rng: np.random.Generator) -> FloatArray:
         """Thickness (angle, height) of the epicardial fat: most along the grooves, over the RV and at the base."""
@@ -154,7 +155,7 @@ class Anatomy(LeftVentricle):
             rv_wall=rv_wall,
             rv_top=rv_top,
             sac2=(hull + fat) ** 2 + below,
-            fluid2=(hull + fat + fluid) ** 2 + below,
+            fluid2=self._pericardium(hull, fat, fluid) ** 2 + below,
             la2=self._atrial(self.left_atrium, la, mitral),
             ra2=self._atrial(self.right_atrium, ra, tricuspid),
             papillary=self._papillary(share, endo),
@@ -164,6 +165,18 @@ class Anatomy(LeftVentricle):
             opening=np.zeros_like(share) if opening is None else opening,
             ejection=np.zeros_like(share) if ejected is None else ejected,
         )
+
+    def _pericardium(self, hull: FloatArray, fat: FloatArray, fluid: FloatArray) -> FloatArray:
+        """Inner radius of the pericardium: on the heart where it is dry.
+
+        Where fluid fills it, it keeps the widest shape of the beat, so that the heart moves within it.
+        """
+        wet = np.clip(self.parameters.effusion_mm / 8.0, 0.0, 1.0)
+        if wet <= 0:
+            return np.asarray(hull + fat)
+        widest = gaussian_filter1d(hull.max(axis=-1, keepdims=True), N_ANGLES * 20.0 / 360.0, axis=0, mode="wrap")
+        still = np.maximum(hull, widest * np.clip((25.0 - self.heights) / 25.0, 0.0, 1.0)[None, :, None])
+        return np.asarray(hull + wet * (still - hull) + fat + fluid)
 
     def _spatial(self, share: FloatArray, shift: FloatArray | None) -> tuple[FloatArray, FloatArray, FloatArray]:
         """LV surfaces and trabecular depth carried from material (angle, s) to (angle, height, phase), with twist."""

@@ -17,6 +17,7 @@ from cardiolens.phantom.shapes import N_ANGLES, segment_field
 from cardiolens.phantom.vessels import great_vessels
 
 _VALVE_MM = 1.3
+_COMMISSURE = np.deg2rad(125.0)  # angle across which the mitral leaflets face each other
 
 
 class HeartPainter:
@@ -27,10 +28,11 @@ class HeartPainter:
     ):
         self._anatomy, self._tables, self._contrast, self._width = anatomy, tables, contrast, width
         self._at = at = Sampler(anatomy, points)
-        steep_in, steep_out = at.slope(tables)
+        steep_in, steep_out, steep_rv = at.slope(tables)
         self._radius2 = at.radius**2
         self._per_endo = 1.0 / (np.sqrt(4.0 * self._radius2 + steep_in**2) + 1.0)
         self._per_epi = 1.0 / (np.sqrt(4.0 * self._radius2 + steep_out**2) + 1.0)
+        self._per_rv = 1.0 / np.sqrt(1.0 + np.minimum(steep_rv, 6.0) ** 2)
         self._per_la, self._per_ra = (
             0.5 / ((np.sqrt(v) + 1.0) * steep) for v, steep in ((at.la, at.la_steep), (at.ra, at.ra_steep))
         )
@@ -42,7 +44,11 @@ class HeartPainter:
         self._near_valve = np.flatnonzero((np.abs(at.z + 8.0) < 32.0) & (at.radius < 42.0))
         self._in_lv = np.flatnonzero((at.z < 0.0) & (self._radius2 < 1.3 * float(tables.source.endo2.max())))
         annulus = np.sqrt(np.maximum(tables.source.endo2, 0.0)).max((0, 1))
-        self._annulus = 0.93 * annulus
+        self._annulus = 0.8 * annulus
+        near_x, near_y = at.x[self._near_valve] - 5.0, at.y[self._near_valve] - 5.0  # the aorta takes the rest
+        self._from_mitral = np.hypot(near_x, near_y)
+        along = np.abs(near_x * np.cos(_COMMISSURE) - near_y * np.sin(_COMMISSURE)) / np.maximum(self._from_mitral, 1.0)
+        self._leaflet = 0.3 + 0.7 * along  # two leaflets: long in their middle, short at the commissures
         lean = np.deg2rad(np.random.default_rng([anatomy.parameters.body_seed, 7]).normal([55.0, 250.0], 25.0))
         self._heads = [
             (0.45 * float(np.cos(a)), 0.45 * float(np.sin(a))) for a in lean
@@ -65,7 +71,7 @@ class HeartPainter:
         if not (any(tissue.edema) or any(tissue.scar)):
             return contrast.myocardium
         grid = np.linspace(0.0, 1.0, 65)
-        field = 0.35 * segment_field(tissue.edema, grid) + 0.1 * segment_field(tissue.scar, grid)
+        field = 0.14 * segment_field(tissue.edema, grid) + 0.05 * segment_field(tissue.scar, grid)
         at = self._at
         turn = np.arctan2(-at.y, at.x) / (2 * np.pi / N_ANGLES) % N_ANGLES
         along = np.clip(-at.z / (anatomy.inner_share * anatomy.length), 0.0, 1.0) * (len(grid) - 1)
@@ -99,12 +105,12 @@ class HeartPainter:
         inner_wall = np.sqrt(np.maximum(s.epi2, 0.0))
         there = np.clip((s.rv - inner_wall) * 0.6, 0.0, 1.0)
         top = s.rv_top - at.z
-        wall = np.minimum(s.rv_wall - at.radius, top + 1.5)
+        wall = np.minimum((s.rv_wall - at.radius) * self._per_rv, top + 1.5)
         image *= 1.0 - c.ink * there * np.clip(1.0 - np.abs(wall) / 1.3, 0.0, 1.0)
         fat = self._anatomy.parameters.tissue.rv_fat
         patchy = np.clip(fat + 0.35 * fat * self._speckle, 0.0, 1.0) if fat > 0 else 0.0
         paint(image, c.myocardium + patchy * (c.epicardial_fat - c.myocardium), there * cover(wall, w))
-        inside = np.minimum(s.rv - at.radius, top)
+        inside = np.minimum((s.rv - at.radius) * self._per_rv, top)
         rough = np.clip(self._speckle, 0.0, 2.0) * np.clip((-5.0 - at.z) / 30.0, 0.0, 1.0)
         rough = rough * (0.14 + 0.3 * np.clip(1.0 - inside / 9.0, 0.0, 1.0))  # most along the free wall
         blood = c.right_blood * (1.0 + 0.07 * self._speckle) * (1.0 - rough)
@@ -135,10 +141,12 @@ class HeartPainter:
         paint(image, blood, 0.45 * cover(rough, w) + 0.55 * cover(clear, 1.4 * w))
         aorta = self._vessels[0][0] * (1.0 - share) + self._vessels[1][0] * share
         outside = 1.0 - cover(rough, w)
-        paint(image, 0.32, cover(aorta + 1.8, 2.0) * outside)
+        atrium = cover((s.la2 - self._at.la) * self._per_la, w) * (below < 0)
+        paint(image, 0.32, cover(aorta + 1.8, 2.0) * outside * (1.0 - 0.8 * atrium) * (at.z > t.mitral_z[i] - 6.0))
         paint(image, blood, cover(aorta, w) * np.maximum(outside, 0.0))
         self._papillary(image, s)
-        self._mitral(image, i)
+        if self._anatomy.parameters.valves.prosthesis != "mitral":
+            self._mitral(image, i)
 
     def _papillary(self, image: Image, s: Surfaces) -> None:
         at, idx = self._at, self._in_lv
@@ -157,10 +165,11 @@ class HeartPainter:
         at, idx, t = self._at, self._near_valve, self._tables.source
         rim = float(self._annulus[i])
         tilt = np.deg2rad(4.0 + 66.0 * float(t.opening[i]))
-        inward = rim - at.radius[idx]
+        inward = rim - self._from_mitral
         rise = at.z[idx] - t.mitral_z[i] + inward * np.tan(tilt)
         gap = np.abs(rise) * np.cos(tilt)
-        reach = rim * (0.98 if t.opening[i] < 0.05 else 0.8) * np.cos(tilt)
+        shut = t.opening[i] < 0.05
+        reach = rim * (0.98 if shut else 0.85 * self._leaflet) * np.cos(tilt)
         share = np.clip(1.4 * (1.0 - gap / _VALVE_MM), 0.0, 0.75) * (inward > -1.0) * (inward < reach)
         image[idx] += share * (0.9 * self._contrast.myocardium - image[idx])
 
@@ -187,8 +196,15 @@ def touches_heart(
     for share in (0.0, 1.0):
         vessels = great_vessels(anatomy, share).distances(points[high])
         near[high] |= np.maximum(*vessels) > -margin_mm
+    left, right = anatomy.left_atrium, anatomy.right_atrium
+    if anatomy.parameters.septa.atrial_mm > 4.0:  # what lies between the atria moves with them
+        between = (
+            np.abs(points[:, 0] - 0.5 * (left.septum_x + right.septum_x))
+            < 0.5 * anatomy.parameters.septa.atrial_mm + 6.0
+        )
+        near |= between & (np.abs(points[:, 1] - 7.0) < 24.0) & (z > -10.0) & (z < max(left.roof, right.roof) + 4.0)
     for mass in anatomy.parameters.masses:
         if mass.site == "pericardium":
             away = points - np.array([-0.75 * reach_of(tables), 0.65 * reach_of(tables), -0.3 * anatomy.length])
-            near |= np.einsum("ij,ij->i", away, away) < (1.1 * mass.size_mm + 12.0) ** 2
+            near |= np.einsum("ij,ij->i", away, away) < (1.1 * mass.size_mm + 26.0) ** 2
     return np.asarray(near)

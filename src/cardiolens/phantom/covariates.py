@@ -5,7 +5,8 @@
 
 `EFFECTS` is the truth that an association study on a cohort of phantoms should find again; `followup` has the same for
 events.  Each row says where it is from.  Published associations are small against the spread between healthy hearts
-(1.3 points of LVEF against 5), so small cohorts find them only roughly: that, too, is as in life.
+(1.3 points of LVEF against 5), so small cohorts find them only roughly: that, too, is as in life.  RVEF has no row: both
+ventricles pump the same blood, so it follows from the LV's stroke volume and the RV's size.
 
 The group effects are planted so that fairness estimates have a truth.  Ethnic groups are social ones, as people report
 them; nothing here says that a heart differs because of them.
@@ -167,9 +168,6 @@ EFFECTS: tuple[Effect, ...] = (
     Effect("lvef_pct", "cancer", -0.34, _CANCER),
     Effect("lvef_pct", "smoker", -0.6, _CHOICE),
     Effect("lvef_pct", "not_white", 0.7, _FAIRNESS),
-    Effect("rvef_pct", "diabetes", -0.69, _DIABETES),
-    Effect("rvef_pct", "hypertension", 0.90, _PRESSURE),
-    Effect("rvef_pct", "cancer", -0.28, _CANCER),
     Effect("mapse_mm", "age", -0.04, _SIZES_OURS.format("Wang et al., Eur Heart J Cardiovasc Imaging 2023;24:1384")),
     Effect("mapse_mm", "diabetes", -0.57, _DIABETES),
     Effect("mapse_mm", "hypertension", -0.14, _PRESSURE),

@@ -10,7 +10,7 @@ import numpy as np
 from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink, paint
 from cardiolens.phantom.canvas import VSD_PLACES, Canvas, Finding, Point
 from cardiolens.phantom.flow import cusps, jets, systolic_leaflet
-from cardiolens.phantom.parts import Mass
+from cardiolens.phantom.parts import MASS_SITES, Mass
 from cardiolens.phantom.sampling import Surfaces
 from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
 from cardiolens.phantom.vessels import great_vessels
@@ -77,7 +77,7 @@ class AtrialSeptum:
         outside = np.minimum(np.maximum(c.at.la[at], 0.0) - s.la2[at], c.at.ra[at] - s.ra2[at]) > 0
         between = np.minimum(from_left, from_right)
         if self._p.septa.atrial_fat:
-            self._fat(image, between, from_left, inside, outside.astype(np.float32))
+            self._fat(image, s, i)
         elif self._p.septa.atrial_mm > 4.0:
             share = cover(np.minimum(between + 1.5, inside), c.width) * outside
             image[at] += share * (c.contrast.myocardium * (1.0 + 0.06 * c.speckle[at]) - image[at])
@@ -86,18 +86,20 @@ class AtrialSeptum:
             through = np.minimum(hole, between + 4.0)
             image[at] += cover(through, c.width) * outside * (0.97 * c.contrast.blood - image[at])
 
-    def _fat(self, image: Image, between: Image, from_left: Image, inside: Image, outside: Image) -> None:
-        """Fat above and below the fossa with a dark border where it meets water; the fossa stays thin, RA blood in
-        front of it."""
+    def _fat(self, image: Image, s: Surfaces, i: int) -> None:
+        """Two pads of fat, above and below the fossa, that bulge into both atria; dark where fat meets water."""
         at, c = self._at, self._c
-        fossa = 7.0 - np.hypot(self._y - 2.0, self._z - 0.42 * self._middle)
+        x = 0.5 * (c.anatomy.left_atrium.septum_x + c.anatomy.right_atrium.septum_x)
+        base = max(float(c.tables.mitral_z[i]), float(c.tables.tricuspid_z[i])) + 3.0
+        low, high = 0.42 * self._middle - 5.0, 0.42 * self._middle + 5.0
+        thick = 0.5 * self._p.septa.atrial_mm
+        place = np.stack([c.points[at][:, 0] - x, self._y, self._z], axis=1)
+        below = ellipsoid(place, [0.0, 0.0, 0.5 * (base + low)], [thick, 17.0, max(0.5 * (low - base), 5.0)])
+        above = ellipsoid(place, [0.0, 0.0, high + 9.0], [0.9 * thick, 16.0, 10.0])
+        pads = np.maximum(below, above) + 0.8 * c.speckle[at]
         under = image[at]
-        paint(under, c.contrast.myocardium, cover(np.minimum(between + 1.5, inside + 1.5), c.width) * outside)
-        pad = np.minimum(np.minimum(between - 0.5, inside), -fossa)
-        paint(under, c.contrast.fat * (1.0 + 0.06 * c.speckle[at]), cover(pad, c.width) * outside)
-        ink(under, np.where(outside > 0, pad, -9.0), c.contrast.ink, 2.0)
-        blood = np.minimum(np.minimum(fossa - 1.0, from_left - 2.5), inside)
-        paint(under, c.contrast.right_blood, cover(blood, c.width) * outside)
+        paint(under, c.contrast.fat * (1.0 + 0.06 * c.speckle[at]), cover(pads, c.width))
+        ink(under, pads, c.contrast.ink, 2.0)
         image[at] = under
 
 
@@ -124,7 +126,7 @@ class Lump:
     def __init__(self, canvas: Canvas, mass: Mass) -> None:
         self._c, self._mass = canvas, mass
         p = canvas.anatomy.parameters
-        rng = np.random.default_rng([p.body_seed, 5, len(mass.site), round(10 * mass.size_mm)])
+        rng = np.random.default_rng([p.body_seed, 5, MASS_SITES.index(mass.site), round(10 * mass.size_mm)])
         self._flat = 1.0 - rng.uniform(0.1, 0.4, 3) * np.array([0.3, 1.0, 1.0])
         self._angle = float(rng.normal(0.0, 12.0))
         places = [
@@ -151,8 +153,7 @@ class Lump:
         c, a, t, size = self._c, self._c.anatomy, self._c.tables, self._mass.size_mm
         p, site = a.parameters, self._mass.site
         if site == "LV apex":
-            apex = float(t.mitral_z[i] - a.inner_share * a.lv_length(t.share[i : i + 1])[0])
-            return c.on_ring(20.0 + self._angle, 3.0, apex + 0.42 * size)
+            return c.on_ring(20.0 + self._angle, 3.0, self._apex(i) + 0.42 * size)
         if site == "LV wall":
             return c.wall_point(15.0 + self._angle, 0.45, i)
         if site == "RV wall":
@@ -167,6 +168,20 @@ class Lump:
             return c.on_ring(degrees, float(np.sqrt(t.fluid2[n, k].max())) + 0.36 * size, z)
         return self._in_atrium(i)
 
+    def _apex(self, i: int) -> float:
+        """Height (mm) of the inner apex at phase i."""
+        a, t = self._c.anatomy, self._c.tables
+        return float(t.mitral_z[i] - a.inner_share * a.lv_length(t.share[i : i + 1])[0])
+
+    def _mural(self, i: int, s: Surfaces) -> Image:
+        """A clot that fills the apex up to an uneven, slanting top."""
+        at, c, size = self._at, self._c, self._mass.size_mm
+        inner = np.sqrt(np.maximum(s.endo2[at], 0.0)) - c.at.radius[at] + 1.0
+        turn = np.deg2rad(20.0 + self._angle)
+        slant = 0.35 * (np.cos(turn) * c.at.x[at] - np.sin(turn) * c.at.y[at])
+        top = self._apex(i) + 0.62 * size + slant + 1.2 * c.speckle[at] - c.points[at][:, 2]
+        return np.asarray(np.minimum(inner, top))
+
     def _in_atrium(self, i: int) -> Point:
         a, t, mass = self._c.anatomy, self._c.tables, self._mass
         if mass.site == "aortic valve":
@@ -180,16 +195,18 @@ class Lump:
             room = max(wide_l - 0.45 * mass.size_mm, 2.0)
             return np.array([left.centre_x(wide_l) - room, left.y, mitral + 0.5 * mass.size_mm + 6.0 - swing])
         if mass.site == "LA appendage":
-            return np.array([left.centre_x(2.0 * wide_l) - 0.2 * mass.size_mm, left.y - 13.0, mitral + 16.0])
+            return np.array([left.centre_x(2.0 * wide_l) - 1.0, left.y - 13.0, mitral + 16.0])
         room = max(wide_r - 0.35 * mass.size_mm, 2.0)
         return np.array([right.centre_x(wide_r) - room, right.y, 0.5 * (right.roof + float(t.tricuspid_z[i]))])
 
     def draw(self, image: Image, s: Surfaces, i: int) -> None:
         at, c, mass = self._at, self._c, self._mass
         shape = ellipsoid(c.points[at], self._centre(i), 0.5 * mass.size_mm * self._flat) + 0.9 * c.speckle[at]
-        if mass.site == "LV apex":  # it fills the apex, and ends at its wall
-            inner = (np.sqrt(np.maximum(s.endo2[at], 0.0)) - c.at.radius[at]) + 1.0
-            shape = np.minimum(shape, inner)
+        if mass.site == "LV apex":
+            shape = self._mural(i, s)
+        if mass.site == "LA appendage":  # a pouch of blood holds the clot
+            pouch = ellipsoid(c.points[at], self._centre(i), 0.62 * mass.size_mm + np.array([5.0, 4.0, 4.0]))
+            image[at] += cover(pouch, c.width) * (c.contrast.blood - image[at])
         if mass.kind in ("lipoma", "cyst", "tumor"):
             border = image[at]
             ink(border, shape, 0.5 * c.contrast.ink, 1.8)
@@ -205,7 +222,8 @@ class Prosthesis:
         self._mitral = p.valves.prosthesis == "mitral"
         self._thick = 1.2 + (0.6 if p.valves.mechanical else 0.25) * canvas.contrast.void_bloom
         self._mechanical = p.valves.mechanical
-        self._radius = 14.0 if self._mitral else 11.5
+        rim = np.sqrt(np.maximum(canvas.tables.endo2, 0.0)).max((0, 1)).mean()
+        self._radius = 0.62 * float(rim) if self._mitral else 11.5
         centre = np.mean([self._place(i)[0] for i in range(len(canvas.tables.share))], axis=0)
         self._at = canvas.near(np.asarray(centre), 44.0)
 

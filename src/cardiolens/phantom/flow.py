@@ -15,6 +15,18 @@ from cardiolens.phantom.canvas import VSD_PLACES, Canvas, Finding, Point
 from cardiolens.phantom.sampling import Surfaces
 from cardiolens.phantom.vessels import GreatVessels, great_vessels
 
+JETS = (
+    "mitral",
+    "tricuspid",
+    "aortic leak",
+    "pulmonary leak",
+    "aortic",
+    "pulmonary",
+    "outflow",
+    "inflow",
+    "defect",
+    "atrial defect",
+)
 _DEEPEST = 0.8  # share of the signal that the core of the worst jet loses
 _INFLOW = 0.2  # and that of the healthy early filling
 
@@ -34,7 +46,7 @@ class Jet:
 
     def __init__(self, canvas: Canvas, kind: str, grade: float) -> None:
         self._c, self._kind, self._grade = canvas, kind, grade
-        rng = np.random.default_rng([canvas.anatomy.parameters.body_seed, 6, len(kind)])
+        rng = np.random.default_rng([canvas.anatomy.parameters.body_seed, 6, JETS.index(kind)])
         self._lean = rng.normal(0.0, 0.25, 2)
         courses = [self._course(i) for i in range(len(canvas.tables.share))]
         self._courses = courses
@@ -43,31 +55,55 @@ class Jet:
         self._at = canvas.near(middle, 0.5 * longest + 24.0)
 
     def _course(self, i: int) -> _Course:
-        c, t, g = self._c, self._c.tables, self._grade
-        out, into = float(t.ejection[i]), float(t.opening[i])
-        vessels = great_vessels(c.anatomy, float(t.share[i]))
-        reach, wide = 14.0 + 34.0 * g, (1.6 + 2.0 * g, 3.0 + 8.0 * g)
-        if self._kind in ("mitral", "tricuspid"):
-            start = self._valve(i)
-            return _Course(start, start + reach * np.array([*self._lean, 1.0]), wide, out)
+        if self._kind in ("mitral", "tricuspid", "inflow"):
+            return self._at_inlet(i)
+        if self._kind in ("aortic", "aortic leak", "pulmonary", "pulmonary leak"):
+            return self._at_outlet(i)
+        return self._by_the_septum(i)
+
+    def _at_inlet(self, i: int) -> _Course:
+        g, into, start = self._grade, float(self._c.tables.opening[i]), self._valve(i)
         if self._kind == "inflow":
-            start = self._valve(i)
             return _Course(start, start + np.array([6.0 + 8.0 * self._lean[0], 3.0, -38.0]), (5.0, 11.0), into)
-        if self._kind == "aortic leak":
-            way = np.array([0.12 + self._lean[0] * 0.4, 0.18, -1.0])
-            return _Course(vessels.annulus, vessels.annulus + reach * way, wide, into)
+        end = start + (14.0 + 34.0 * g) * np.array([*self._lean, 1.0])
+        return _Course(start, end, (1.6 + 2.0 * g, 3.0 + 8.0 * g), self._systole(i))
+
+    def _at_outlet(self, i: int) -> _Course:
+        g, out = self._grade, float(self._c.tables.ejection[i])
+        vessels = great_vessels(self._c.anatomy, float(self._c.tables.share[i]))
+        reach, wide = 14.0 + 34.0 * g, (1.6 + 2.0 * g, 3.0 + 8.0 * g)
         if self._kind == "aortic":
             end = vessels.sinus + (0.3 + 0.7 * g) * (vessels.bend - vessels.sinus)
             return _Course(vessels.annulus, end, (2.0, 3.0 + 4.0 * g), out)
         if self._kind == "pulmonary":
             end = vessels.trunk + (0.4 + 0.6 * g) * (vessels.fork - vessels.trunk)
             return _Course(vessels.trunk, end, (2.0, 3.0 + 5.0 * g), out)
-        start = c.wall_point(140.0, 0.2, i, -0.5)
-        end = vessels.annulus + 6.0 * vessels.aortic_axis
+        if self._kind == "aortic leak":
+            way = np.array([0.12 + self._lean[0] * 0.4, 0.18, -1.0])
+            return _Course(vessels.annulus, vessels.annulus + reach * way, wide, 1.0 - out)
+        way = np.array([-0.35 + self._lean[0] * 0.4, 0.45, -0.8])
+        return _Course(vessels.trunk, vessels.trunk + reach * way, wide, 1.0 - out)
+
+    def _by_the_septum(self, i: int) -> _Course:
+        c, wide = self._c, (2.5, 5.0 + 2.0 * self._grade)
+        if self._kind == "atrial defect":
+            return _Course(*self._shunt(), (2.5, 7.0), 0.5 + 0.5 * float(c.tables.opening[i]))
         if self._kind == "defect":
             start = c.wall_point(*VSD_PLACES[c.anatomy.parameters.septa.vsd_site], i, 0.8)
-            end = start + np.array([-20.0, -4.0, -4.0])
-        return _Course(start, end, (2.5, 5.0 + 2.0 * g), out)
+            return _Course(start, start + np.array([-20.0, -4.0, -4.0]), wide, self._systole(i))
+        vessels = great_vessels(c.anatomy, float(c.tables.share[i]))
+        start = c.wall_point(140.0, 0.2, i, -0.5)
+        return _Course(start, vessels.annulus + 6.0 * vessels.aortic_axis, wide, float(c.tables.ejection[i]))
+
+    def _systole(self, i: int) -> float:
+        """1 while the mitral valve is shut, from the R wave to its opening."""
+        return float(np.clip(1.0 - float(self._c.tables.opening[i]) / 0.1, 0.0, 1.0))
+
+    def _shunt(self) -> tuple[Point, Point]:
+        """From the fossa some way into the right atrium."""
+        left, right = self._c.anatomy.left_atrium, self._c.anatomy.right_atrium
+        start = np.array([left.septum_x, 0.5 * (left.y + right.y) + 2.0, 0.21 * (left.roof + right.roof)])
+        return start, start + np.array([-24.0, 6.0 * self._lean[0], -8.0])
 
     def _valve(self, i: int) -> Point:
         """Middle of the mitral or the tricuspid valve."""
@@ -93,17 +129,19 @@ def jets(canvas: Canvas) -> list[Finding]:
     """The jets of a heart's valves and defects, and the faint one of every early filling."""
     p = canvas.anatomy.parameters
     v = p.valves
-    grades = {
-        "mitral": v.mitral_regurgitation,
-        "tricuspid": v.tricuspid_regurgitation,
-        "aortic leak": v.aortic_regurgitation,
-        "aortic": v.aortic_stenosis,
-        "pulmonary": v.pulmonary_stenosis,
-        "outflow": v.sam,
-        "inflow": 0.1,
-        "defect": 0.5 if 0 < p.septa.vsd_mm < 8.0 else 0.0,
-    }
-    return [Jet(canvas, kind, grade) for kind, grade in grades.items() if grade >= 0.1]
+    grades = (
+        v.mitral_regurgitation,
+        v.tricuspid_regurgitation,
+        v.aortic_regurgitation,
+        v.pulmonary_regurgitation,
+        v.aortic_stenosis,
+        v.pulmonary_stenosis,
+        v.sam,
+        0.1,
+        max(0.6 - 0.03 * p.septa.vsd_mm, 0.15) if p.septa.vsd_mm > 0 else 0.0,
+        0.15 if p.septa.asd_mm > 0 else 0.0,
+    )
+    return [Jet(canvas, kind, grade) for kind, grade in zip(JETS, grades, strict=True) if grade >= 0.1]
 
 
 class Cusps:

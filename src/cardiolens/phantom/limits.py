@@ -36,7 +36,7 @@ LVEF_BANDS: tuple[tuple[float, str], ...] = (  # below this many percent
 )
 RVEF_STEPS = (30, 38, 45)  # below: severely, moderately, mildly reduced
 MAPSE_MM = 9.5  # below: reduced long-axis motion
-SEPTAL_FLATTENING = 0.3  # of `parts.Septa.shift_*`: seen by a reader
+SEPTAL_FLATTENING = 0.5  # of `parts.Septa.shift_*`: seen by a reader (eccentricity index about 1.1)
 PLEURAL_MM = (3.0, 15.0, 30.0)  # small, moderate, large
 
 

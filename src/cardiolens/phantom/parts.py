@@ -124,14 +124,16 @@ class Valves:
     aortic_regurgitation: float = 0.0
     aortic_stenosis: float = 0.0
     pulmonary_stenosis: float = 0.0
+    pulmonary_regurgitation: float = 0.0
     sam: float = 0.0
     bicuspid: bool = False
     prosthesis: str = ""
     mechanical: bool = False
 
     def __post_init__(self) -> None:
-        names = ("mitral_regurgitation", "tricuspid_regurgitation", "aortic_regurgitation", "aortic_stenosis")
-        check_ranges(self, dict.fromkeys((*names, "pulmonary_stenosis", "sam"), (0.0, 1.0, "")), "phantom valves")
+        left = ("mitral_regurgitation", "tricuspid_regurgitation", "aortic_regurgitation", "aortic_stenosis")
+        names = (*left, "pulmonary_stenosis", "pulmonary_regurgitation", "sam")
+        check_ranges(self, dict.fromkeys(names, (0.0, 1.0, "")), "phantom valves")
         check_choice(self, "prosthesis", PROSTHESES, "phantom valves")
         check_flags(self, ("bicuspid", "mechanical"), "phantom valves")
 

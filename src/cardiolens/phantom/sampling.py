@@ -73,11 +73,11 @@ class Sampler:
         weight = np.stack([1 - af, af], axis=1)
         self._angle = csr_matrix((weight.ravel(), np.stack([a0, a1], 1).ravel(), rows2), shape=(n, N_ANGLES))
 
-    def slope(self, tables: FlatTables) -> tuple[Image, Image]:
-        """How steeply the squared inner and outer LV radius change with height at each point (mm), averaged over
-        phases."""
-        pair = np.asarray(self._both @ tables.slopes, dtype=np.float32)
-        return pair[:, 0], pair[:, 1]
+    def slope(self, tables: FlatTables) -> tuple[Image, Image, Image]:
+        """How steeply the squared inner and outer LV radius (mm), and the RV radius, change with height at each point,
+        averaged over phases."""
+        steep = np.asarray(self._both @ tables.slopes, dtype=np.float32)
+        return steep[:, 0], steep[:, 1], steep[:, 2]
 
     def surfaces(self, tables: FlatTables) -> list[Surfaces]:
         """One `Surfaces` a phase."""
@@ -115,7 +115,7 @@ class FlatTables:
         height = np.concatenate([tables.la2[..., None], tables.ra2[..., None], tables.papillary], axis=-1)
         self.height = np.ascontiguousarray(height.reshape(len(height), -1).astype(np.float32))
         self.top = np.ascontiguousarray(tables.rv_top.astype(np.float32))
-        steep = [np.abs(np.gradient(t, STEP_MM, axis=1)).mean(-1) for t in (tables.endo2, tables.epi2)]
-        self.slopes = np.stack(steep, axis=-1).reshape(-1, 2).astype(np.float32)
+        steep = [np.abs(np.gradient(t, STEP_MM, axis=1)).mean(-1) for t in (tables.endo2, tables.epi2, tables.rv)]
+        self.slopes = np.stack(steep, axis=-1).reshape(-1, 3).astype(np.float32)
         self.reach2 = tables.fluid2.max((0, 2))  # (height,) widest squared radius of the pericardium over the beat
         self.la_reach2, self.ra_reach2 = tables.la2.max(1), tables.ra2.max(1)

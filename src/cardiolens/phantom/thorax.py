@@ -170,7 +170,7 @@ class Thorax:
         column = 36.0 - np.hypot(points[:, 0] - 2.0, (points[:, 1] - 16.0) * 0.62)
         column = np.minimum(column, 0.5 * (points[:, 2] - 5.0))
         fat = np.maximum(np.maximum(fat, pad), column) + 5.0 * slow
-        tone = contrast.epicardial_fat * (0.62 + 0.07 * speckle + 0.10 * slow)
+        tone = contrast.epicardial_fat * (0.8 + 0.07 * speckle + 0.10 * slow)
         ink(image, fat, 0.5, 2.0)
         paint(image, tone, cover(fat, 2.5))
         y = self._spine_y

@@ -14,7 +14,7 @@ from cardiolens.phantom.parts import check_whole
 from cardiolens.phantom.sites import site_named
 
 MOST_SEEDS = 1_000_000
-_SCHEMA = 2
+_SCHEMA = 3
 _FEWEST_PHASES = 8  # what the DICOM reader takes for a cine
 _MOST_SESSIONS = 9
 _CROP_MM = (100.0, 400.0)

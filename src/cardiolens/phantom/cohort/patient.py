@@ -11,7 +11,7 @@ from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.cohort.order import StudyOrder
 from cardiolens.phantom.covariates import Person, draw_person
-from cardiolens.phantom.disease import find_population, plausible, sample_parameters
+from cardiolens.phantom.disease import CAUSES, find_population, labelled, plausible, sample_parameters
 from cardiolens.phantom.followup import FollowUp, follow_up
 from cardiolens.phantom.heart import RANGES, HeartParameters
 from cardiolens.phantom.truth import Truth, truth_of
@@ -92,4 +92,5 @@ def another_day(parameters: HeartParameters, rng: np.random.Generator) -> tuple[
     except PhantomError:  # at the edge of what the wall can do: the same LVEF as before
         other = replace(parameters, heart_rate=new["heart_rate"])
     changed = {name: getattr(other, name) - getattr(parameters, name) for name in new}
-    return other, changed
+    causes = {name: severity for name, severity in parameters.severity.items() if name in CAUSES}
+    return labelled(other, causes), changed

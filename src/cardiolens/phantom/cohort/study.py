@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cardiolens.phantom.mr import Protocol
     from cardiolens.study import Study
 
-_DIGITS = 4  # after the point, of every figure in a record
+_DIGITS = 4  # after the point, of every figure in a record but the parameters
 
 
 def record_path(order: StudyOrder) -> Path:
@@ -191,4 +191,5 @@ def _content_hash(record: dict[str, Any], study: Study) -> str:
 
 
 def _json(record: dict[str, Any]) -> str:
-    return json.dumps(plain(record, _DIGITS), indent=1, sort_keys=True) + "\n"
+    exact = {"parameters": plain(record["parameters"], 17)} if "parameters" in record else {}
+    return json.dumps({**plain(record, _DIGITS), **exact}, indent=1, sort_keys=True) + "\n"

@@ -1,6 +1,15 @@
 """The 35 conditions as changes of a healthy heart, and the drawing of hearts."""
 
-from cardiolens.phantom.disease.labels import CAUSES, measured
+from cardiolens.phantom.disease.labels import CAUSES, labelled, measured
 from cardiolens.phantom.disease.sample import SCENARIOS, check_condition, find_population, plausible, sample_parameters
 
-__all__ = ["CAUSES", "SCENARIOS", "check_condition", "find_population", "measured", "plausible", "sample_parameters"]
+__all__ = [
+    "CAUSES",
+    "SCENARIOS",
+    "check_condition",
+    "find_population",
+    "labelled",
+    "measured",
+    "plausible",
+    "sample_parameters",
+]

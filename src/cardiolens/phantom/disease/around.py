@@ -16,6 +16,7 @@ def aortic_stenosis(draft: Draft, rng: Rng) -> None:
     draft.worsen("aortic_stenosis", rng.uniform(0.68, 1.0))
     draft.valves["bicuspid"] = bool(rng.random() < (0.5 if draft.of["age"] < 65.0 else 0.2))
     draft.of["wall_mm"] = (10.5 if draft.of["sex"] == "F" else 11.5) + rng.gamma(1.6, 1.1)
+    draft.thin_free_wall(rng)
     draft.vessels["ascending_aorta_mm"] += rng.uniform(0.0, 8.0)
     fail_pump(draft, clip_normal(rng, 58.0, 10.0, 25.0, 74.0), rng)
     draft.scale("la_max_ml", rng.uniform(1.0, 1.4))
@@ -51,7 +52,7 @@ def aorta(draft: Draft, rng: Rng) -> None:
 def mitral_regurgitation(draft: Draft, rng: Rng) -> None:
     """Severe mitral regurgitation: jet into a large atrium, a large LV that seems to work well."""
     draft.worsen("mitral_regurgitation", rng.uniform(0.68, 1.0))
-    scale_lv(draft, rng.uniform(1.1, 1.55))
+    scale_lv(draft, rng.uniform(1.35, 1.85))
     draft.scale("la_max_ml", rng.uniform(1.4, 2.4))
     draft.of["lvef_pct"] = clip_normal(rng, 60.0, 7.0, 35.0, 72.0)
     if rng.random() < 0.35:

@@ -66,12 +66,35 @@ class Draft:
             self.surgeries.append(kind)
         self.wires = True
 
+    def thin_free_wall(self, rng: Rng) -> None:
+        """Even concentric thickening is most at the septum."""
+        for segment in (4, 5, 6, 10, 11, 12, 15, 16):
+            self.of["segment_thickness"][segment - 1] *= rng.uniform(0.78, 0.88)
+
     def mark(self, field: str, segments: Iterable[int], value: float) -> None:
         """Set a per-segment field of the tissue."""
         values = list(self.tissue.get(field, (0.0,) * N_SEGMENTS))
         for segment in segments:
             values[segment - 1] = float(np.clip(value, 0.0, 1.0))
         self.tissue[field] = tuple(values)
+
+    def balance_flow(self, rng: Rng) -> None:
+        """Make the ventricles pump the same blood.
+
+        What the left ejects, less what leaks back, and what crosses a defect, is what the right ejects, but for its
+        own leaks.  The RVEF follows; where it would stray more than a fourth from what was drawn, the RV volume does.
+        """
+        of, v, s = self.of, self.valves, self.septa
+        lost = 0.55 * v.get("mitral_regurgitation", 0.0) + 0.5 * v.get("aortic_regurgitation", 0.0)
+        forward = of["lv_edv_ml"] * of["lvef_pct"] / 100.0 * max(1.0 - lost, 0.35)
+        shunt = (1.0 + s.get("asd_mm", 0.0) / 25.0) / (1.0 + s.get("vsd_mm", 0.0) / 20.0)
+        back = 0.35 * v.get("tricuspid_regurgitation", 0.0) + 0.45 * v.get("pulmonary_regurgitation", 0.0)
+        stroke = forward * shunt * rng.uniform(0.94, 1.06) / (1.0 - min(back, 0.6))
+        drawn = of["rvef_pct"]
+        of["rvef_pct"] = float(
+            np.clip(100.0 * stroke / of["rv_edv_ml"], max(12.0, 0.8 * drawn), min(74.0, 1.25 * drawn))
+        )
+        of["rv_edv_ml"] = float(np.clip(100.0 * stroke / of["rvef_pct"], *RANGES["rv_edv_ml"][:2]))
 
     def finish(self) -> HeartParameters:
         """Within what the anatomy can hold; conditions are not labelled yet."""

@@ -22,7 +22,7 @@ def healthy(person: Person, rng: Rng) -> Draft:
     bmi = person.weight_kg / (person.height_cm / 100.0) ** 2
     shift = effects_on(person)
     size = float(np.clip(rng.normal(), -2.0, 2.0))  # hearts that are large are large in every chamber
-    rest = math.sqrt(1.0 - 0.75**2) * float(np.clip(rng.normal(), -2.0, 2.0))
+    rest = math.sqrt(1.0 - 0.9**2) * float(np.clip(rng.normal(), -2.0, 2.0))
 
     def figure(name: str) -> tuple[float, float]:
         """Mean and deviation in a healthy person of this sex."""
@@ -38,7 +38,7 @@ def healthy(person: Person, rng: Rng) -> Draft:
 
     (mean, sd), (rv_mean, rv_sd) = figure("lv_edvi"), figure("rv_edvi")
     edv = bsa * max(45.0, mean + shift.get("lv_edvi", 0.0) + sd * size)
-    rv_edv = bsa * max(45.0, rv_mean + shift.get("rv_edvi", 0.0) + rv_sd * (0.75 * size + rest))
+    rv_edv = bsa * max(45.0, rv_mean + shift.get("rv_edvi", 0.0) + rv_sd * (0.9 * size + rest))
     la_max = bsa * (plain("la_index", 22.0, 52.0) + shift.get("la_index", 0.0))
 
     of = {

@@ -32,14 +32,15 @@ def dilated(draft: Draft, rng: Rng) -> None:
         fibrillate(draft, rng)
 
 
-def ischemic(draft: Draft, rng: Rng) -> None:
+def ischemic(draft: Draft, rng: Rng, first: str | None = None) -> None:
     """One coronary territory (sometimes two) moves little or not at all, thin and scarred where old; the rest works
     harder or fails."""
     names = list(_TERRITORIES)
-    first = int(rng.choice(3, p=[0.5, 0.3, 0.2]))
-    hit = [names[first]]
+    drawn = int(rng.choice(3, p=[0.5, 0.3, 0.2]))
+    where = names.index(first) if first else drawn
+    hit = [names[where]]
     if rng.random() < 0.3:
-        hit.append(names[(first + 1 + int(rng.integers(2))) % 3])
+        hit.append(names[(where + 1 + int(rng.integers(2))) % 3])
     motion = rng.uniform(-0.05, 0.5)
     old = motion < 0.15
     thin = rng.uniform(0.5, 0.75) if old else rng.uniform(0.75, 1.0)
@@ -126,6 +127,7 @@ def hypertrophic_with_sam(draft: Draft, rng: Rng) -> None:
 def concentric(draft: Draft, rng: Rng) -> None:
     """Left ventricular hypertrophy, as in high blood pressure."""
     draft.of["wall_mm"] = (12.0 if draft.of["sex"] == "F" else 13.0) + rng.gamma(1.4, 1.3)
+    draft.thin_free_wall(rng)
     scale_lv(draft, rng.uniform(0.8, 1.1))
     fail_pump(draft, clip_normal(rng, 60.0, 8.0, 38.0, 75.0), rng)
     draft.scale("mapse_mm", rng.uniform(0.65, 0.9))
@@ -139,6 +141,7 @@ def amyloid(draft: Draft, rng: Rng) -> None:
     draft.causes["amyloidosis"] = severity
     of = draft.of
     of["wall_mm"] = 11.5 + 6.5 * severity + rng.normal(0.0, 0.8)
+    draft.thin_free_wall(rng)
     of["rv_wall_mm"] += 1.0 + 3.0 * severity
     scale_lv(draft, rng.uniform(0.72, 0.95))
     fail_pump(draft, clip_normal(rng, 58.0 - 16.0 * severity, 6.0, 25.0, 68.0), rng)
@@ -232,12 +235,13 @@ def thrombus(draft: Draft, rng: Rng) -> None:
         dilated(draft, rng)
         site = "LV apex"
     else:
-        ischemic(draft, rng)
+        ischemic(draft, rng, "LAD")
         if not draft.of.get("aneurysm_mm"):
             apical_aneurysm(draft, rng)
         site = "LV apex"
     if not any(m.kind == "thrombus" for m in draft.masses):
-        draft.masses.append(Mass(kind="thrombus", site=site, size_mm=rng.uniform(10.0, 34.0)))
+        largest = 20.0 if site == "LA appendage" else 34.0
+        draft.masses.append(Mass(kind="thrombus", site=site, size_mm=rng.uniform(9.0, largest)))
 
 
 SCENARIOS = MappingProxyType(

@@ -112,6 +112,7 @@ def tetralogy(draft: Draft, rng: Rng) -> None:
         draft.operate("tetralogy repair")
         draft.vessels["override"] = rng.uniform(0.15, 0.4)
         load_rv(draft, rng, volume=rng.uniform(0.4, 1.0), pressure=rng.uniform(0.1, 0.4))
+        draft.worsen("pulmonary_regurgitation", rng.uniform(0.3, 0.95))
         if rng.random() < 0.5:
             draft.worsen("pulmonary_stenosis", rng.uniform(0.1, 0.5))
         if rng.random() < 0.15:

@@ -14,6 +14,7 @@ from cardiolens.phantom.disease.draft import Draft, Rng, fibrillate
 from cardiolens.phantom.disease.healthy import healthy
 from cardiolens.phantom.disease.labels import labelled
 from cardiolens.phantom.heart import HeartParameters
+from cardiolens.phantom.left_ventricle import LeftVentricle
 from cardiolens.phantom.population import POPULATIONS, Population
 from cardiolens.text.conditions import CONDITION_NAMES, NORMAL
 
@@ -60,9 +61,20 @@ def sample_parameters(
     who = find_population(population)
     for _ in range(_TRIES):
         parameters = _draw(rng, condition, who, person)
-        if condition is None or condition in parameters.conditions:
+        if (condition is None or condition in parameters.conditions) and _can_beat(parameters):
             return parameters
     raise PhantomError(f"condition {condition!r} was not reached in {_TRIES} draws for this person; name another")
+
+
+def _can_beat(parameters: HeartParameters) -> bool:
+    """Whether walls that move as these do can eject the stroke volume; asked where some hardly move."""
+    if min(parameters.segment_motion) >= 0.3:
+        return True
+    try:
+        LeftVentricle(parameters, np.random.default_rng([parameters.body_seed, 2])).lv_material(np.ones(1))
+    except PhantomError:
+        return False
+    return True
 
 
 def check_condition(condition: str | None) -> None:
@@ -93,6 +105,7 @@ def _draw(rng: Rng, condition: str | None, population: Population, person: Perso
         SCENARIOS[main](draft, rng)
     if condition is None:
         _minor_findings(draft, rng, diseased=main != NORMAL)
+    draft.balance_flow(rng)
     return labelled(draft.finish(), draft.causes)
 
 

@@ -99,7 +99,7 @@ def make_clip(order: EchoOrder) -> str:
         ],
         "mm_per_pixel": round(echo.mm_per_pixel, _DIGITS),
         "truth": plain(asdict(echo.truth), _DIGITS),
-        "parameters": plain(parameters.to_dict(), _DIGITS),
+        "parameters": plain(parameters.to_dict(), 17),
         "window": plain({**asdict(echo.probe), **asdict(echo.settings)}, _DIGITS),
         "video_sha256": hashlib.sha256(content).hexdigest(),
     }

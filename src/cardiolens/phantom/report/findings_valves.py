@@ -16,6 +16,7 @@ def valves(scribe: Scribe) -> list[Line]:
     lines = _prosthesis(scribe) + _bicuspid(scribe) + _mitral(scribe) + _aortic(scribe)
     lines += _defect(scribe, "aortic", "regurgitation", m.aortic_regurgitation)
     lines += _defect(scribe, "tricuspid", "regurgitation", m.tricuspid_regurgitation)
+    lines += _defect(scribe, "pulmonary", "regurgitation", m.pulmonary_regurgitation)
     if m.pulmonary_stenosis:
         named = scribe.told.get("pulmonary stenosis") == "named" and scribe.chance(0.6)
         claims = scribe.shows("asserted" if named else "described", "pulmonary stenosis")

@@ -63,6 +63,7 @@ class Meaning:
     aortic_regurgitation: int
     aortic_stenosis: int
     pulmonary_stenosis: int
+    pulmonary_regurgitation: int
     sam: int
     scarred: tuple[str, ...]
     swollen: tuple[str, ...]
@@ -118,6 +119,7 @@ _VALVES = (
     "aortic_regurgitation",
     "aortic_stenosis",
     "pulmonary_stenosis",
+    "pulmonary_regurgitation",
     "sam",
 )
 
