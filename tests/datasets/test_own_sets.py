@@ -1,6 +1,7 @@
 """Clinical archives and external sets: reports and labels matched to studies, what does not fit listed."""
 
 import json
+import math
 import shutil
 import zipfile
 
@@ -47,13 +48,11 @@ def test_external_labels_are_matched_by_any_of_three_columns(archive, tmp_path, 
     names = {"1": "1", "2": "2", "501": "501"} if column != "study" else {c: f"study_{c}" for c in ("1", "2", "501")}
     rows = [(names["1"], "48.5", "1", "mild"), (names["2"], "NA", "0", ""), (names["501"], "0", "", "none seen")]
     text = f"{column},LVEF,HCM,grade\n" + "".join(",".join(row) + "\n" for row in rows)
-    done = import_dataset("external", archive, tmp_path / "s", Options(table=table(tmp_path, text)), workers=1)
-    labels = StudyStore(tmp_path / "s").labels()
-    by_case = {name.split()[0]: labels.loc[key] for name, key in done.keys.items()}
-    assert by_case["1"]["LVEF"] == 48.5 and by_case["1"]["grade"] == "mild"
-    assert by_case["2"].isna()["LVEF"] and by_case["2"]["HCM"] == 0 and by_case["2"].isna()["grade"]
-    assert by_case["501"]["LVEF"] == 0 and by_case["501"].isna()["HCM"]
-    assert StudyStore(tmp_path / "s").report(done.keys[next(iter(done.keys))]) is None
+    found = find_dataset("external").look_through(archive, Options(table=table(tmp_path, text)))
+    by_case = {case.identity.accession: case.labels for case in found.cases}
+    assert by_case["1"] == {"LVEF": 48.5, "HCM": 1, "grade": "mild"}
+    assert math.isnan(by_case["2"]["LVEF"]) and by_case["2"]["HCM"] == 0 and by_case["2"]["grade"] is None
+    assert by_case["501"]["LVEF"] == 0 and math.isnan(by_case["501"]["HCM"]) and not found.reports
 
 
 def test_rows_and_studies_without_a_partner_are_counted_and_missing(archive, tmp_path):
