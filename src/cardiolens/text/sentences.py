@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cardiolens.errors import InputError
 
+Splitter = Literal["pysbd", "stanza"]
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,2}[.)](?!\d))\s+")
 _TESLA = re.compile(r"(?<=\dT\.)\s+(?=[A-Z])|(?<=\d T\.)\s+(?=[A-Z])")  # "at 1.5 T. Normal": T is no initial here
 _WORD = re.compile(r"\w")
@@ -27,19 +29,55 @@ def _segmenter() -> Any:
     return pysbd.Segmenter(language="en", clean=False)
 
 
+@lru_cache(maxsize=1)
+def _stanza() -> Any:
+    try:
+        stanza = importlib.import_module("stanza")  # an option that most installations lack
+    except ImportError as error:
+        raise InputError(
+            'splitter="stanza" needs the package stanza (pip install stanza) and its English model'
+            " (python -c \"import stanza; stanza.download('en', processors='tokenize')\")"
+        ) from error
+    try:  # never fetched from here
+        return stanza.Pipeline("en", processors="tokenize", download_method=None, verbose=False)
+    except Exception as error:  # it raises several kinds of its own
+        raise InputError(
+            "stanza has no English model on this machine; fetch it once:"
+            " python -c \"import stanza; stanza.download('en', processors='tokenize')\""
+        ) from error
+
+
+def _segments(paragraph: str, splitter: Splitter) -> list[str]:
+    if splitter == "pysbd":
+        return list(_segmenter().segment(paragraph))
+    return [sentence.text for sentence in _stanza()(paragraph).sentences]
+
+
 @lru_cache(maxsize=8192)
-def split_sentences(text: str) -> tuple[str, ...]:
+def split_sentences(text: str, splitter: Splitter = "pysbd") -> tuple[str, ...]:
     """Sentences of a report in order; a line break ends one, decimals and "Dr." stay whole.
 
     List marks and headings that stand alone are dropped.
+
+    Args:
+        text: the report, or a part of it.
+        splitter: "pysbd", or "stanza" (Qi et al., ACL 2020), the one of the paper, where it is installed.
+
+    Raises:
+        InputError: stanza or its model is not on this machine.
 
     >>> split_sentences("LVEF is 55.2 %. No scar.")
     ('LVEF is 55.2 %.', 'No scar.')
     """
     sentences: list[str] = []
     for paragraph in _paragraphs(text):
-        for piece in _segmenter().segment(paragraph):
-            parts = _TESLA.split(" ".join(piece.split()))
+        asked = ""
+        for piece in _segments(paragraph, splitter):
+            if piece.strip() == "?":  # "? thrombus" asks; the mark is not the end of a sentence
+                asked = "? "
+                continue
+            parts = _TESLA.split(asked + " ".join(piece.split()))
+            asked = ""
             sentences.extend(part for part in parts if _WORD.search(part))
     return tuple(sentences)
 
