@@ -113,9 +113,9 @@ def write(sizes: list[tuple[int, int, float, float]], ratio: float, shares: dict
     lines = [
         "# Rendering phantoms",
         "",
-        "Written by `benchmarks/phantom_render.py --write`.  A study is 12 short-axis planes and 3 long-axis views of",
-        f"25 phases; processor time of one core ({machine}).  Absolute times differ between machines; the ratio and the",
-        "shares differ less.",
+        "Written by `benchmarks/phantom_render.py --write`.  A study is 12 short-axis planes and 3 long-axis views",
+        f"of 25 phases; processor time of one core ({machine}).  Absolute times differ between machines; the ratio",
+        "and the shares differ less.",
         "",
         "| matrix | sub-slices | studies a minute and core | seconds for one 4CH clip |",
         "|---|---|---|---|",

@@ -3,9 +3,9 @@
 python examples/phantom_histograms.py SUNNYBROOK_CINE --phantoms 6
 
 SUNNYBROOK_CINE is a folder of the Sunnybrook Cardiac Data (CC0) with the studies SCD0000101 and SCD0000201 and their
-expert contours under contours/.  LV blood and muscle lie inside the contours (real) or the masks (phantom), a pixel away
-from their borders; fat, lung and noise are found by the same rules in both.  Everything is relative to the median of LV
-blood.
+expert contours under contours/.  LV blood and muscle lie inside the contours (real) or the masks (phantom), a pixel
+away from their borders; fat, lung and noise are found by the same rules in both.  Everything is relative to the median
+of LV blood.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 `EFFECTS` is the truth that an association study on a cohort of phantoms should find again; `followup` has the same for
 events.  Each row says where it is from.  Published associations are small against the spread between healthy hearts
-(1.3 points of LVEF against 5), so small cohorts find them only roughly: that, too, is as in life.  RVEF has no row: both
-ventricles pump the same blood, so it follows from the LV's stroke volume and the RV's size.
+(1.3 points of LVEF against 5), so small cohorts find them only roughly: that, too, is as in life.  RVEF has no row:
+both ventricles pump the same blood, so it follows from the LV's stroke volume and the RV's size.
 
 The group effects are planted so that fairness estimates have a truth.  Ethnic groups are social ones, as people report
 them; nothing here says that a heart differs because of them.
