@@ -20,9 +20,11 @@ def finetune(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as mode=transfer; repeatable."),
     ] = None,
 ) -> None:
-    """Teach a model LVEF from labelled studies.
+    """Teach a model LVEF, or which conditions there are, from labelled studies.
 
     Modes: finetune (encoder frozen, projection and head train), transfer (everything trains), linear (head only).
+    A recipe with `target: conditions` learns the columns of labels.csv that name conditions, all with one head or, with
+    `each: true`, a model each; one that no training study has (or every one) is left out, and said.
     Where the split has a part named calibration, the model gets a prediction interval and an out-of-domain check.
 
     Example: cardiolens finetune recipes/shad_tiny_lvef.yaml --store cohort --weights runs/shad_tiny_pretrain/final
