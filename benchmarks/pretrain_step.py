@@ -228,6 +228,10 @@ def two_ways(batch: int, sides: tuple[int, ...], rounds: int) -> list[str]:
     return rows
 
 
+def rate(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def report(options: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         store = random_store(Path(folder) / "store", options.batch)
@@ -253,9 +257,9 @@ def report(options: argparse.Namespace) -> str:
     ]
     for stage in STAGES:
         took = statistics.median(seconds[stage])
-        lines.append(f"| {stage} | {1e3 * took:.0f} | {options.batch / took:.3g} |")
+        lines.append(f"| {stage} | {1e3 * took:.0f} | {rate(options.batch / took)} |")
     lines += [
-        f"| the step, clips from memory | {1e3 * step:.0f} | {options.batch / step:.3g} |",
+        f"| the step, clips from memory | {1e3 * step:.0f} | {rate(options.batch / step)} |",
         "",
         "Where the step (augmentation, forward, backward) spends its time, by operator:",
         "",
