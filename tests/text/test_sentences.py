@@ -50,3 +50,39 @@ def test_fewer_sentences_than_asked_for_are_all_taken():
 def test_no_measure_is_torn_apart(value, unit):
     first = f"The value is {value} {unit} in this study."
     assert list(split_sentences(f"{first} Nothing else.")) == [first, "Nothing else."]
+
+
+@pytest.mark.parametrize(
+    ("report", "sentences"),
+    [
+        ("Mild MR. No effusion. Seen by Mr. Jones.", ["Mild MR.", "No effusion.", "Seen by Mr. Jones."]),
+        ("? small thrombus at the apex. No MR.", ["? small thrombus at the apex.", "No MR."]),
+        ("Wall 9.5 mm vs. 8 mm before. S/p CABG x3", ["Wall 9.5 mm vs. 8 mm before.", "S/p CABG x3"]),
+        ("LV: dilated\nRV: normal\n\n1) DCM\n2) No LGE", ["LV: dilated", "RV: normal", "DCM", "No LGE"]),
+    ],
+)
+def test_prose_of_radiology_survives(report, sentences):
+    assert list(split_sentences(report)) == sentences
+
+
+def test_stanza_is_asked_where_it_is_installed_and_named_where_it_is_not(monkeypatch):
+    import sys
+    from types import ModuleType, SimpleNamespace
+
+    from cardiolens.text import sentences as module
+
+    monkeypatch.setitem(sys.modules, "stanza", None)
+    module._stanza.cache_clear()
+    with pytest.raises(InputError, match="pip install stanza"):
+        split_sentences("Never split by stanza before.", "stanza")
+    asked = []
+    fake = ModuleType("stanza")
+    fake.Pipeline = lambda *args, **options: (
+        asked.append((args, options))
+        or (lambda text: SimpleNamespace(sentences=[SimpleNamespace(text=part) for part in text.split("|")]))
+    )
+    monkeypatch.setitem(sys.modules, "stanza", fake)
+    assert split_sentences("One here|two there", "stanza") == ("One here", "two there")
+    assert asked[0][1]["download_method"] is None
+    module._stanza.cache_clear()
+    split_sentences.cache_clear()

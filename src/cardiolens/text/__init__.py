@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cardiolens.text.rules import RuleLabeller
     from cardiolens.text.sections import Section, split_sections
     from cardiolens.text.sentences import sample_sentences, split_sentences
+    from cardiolens.text.token_store import TokenStore
     from cardiolens.text.tokenizer import ReportTokenizer, TokenBatch
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RuleLabeller",
     "Section",
     "TokenBatch",
+    "TokenStore",
     "find_identifiers",
     "load_definitions",
     "sample_sentences",
@@ -42,6 +44,7 @@ _HOMES = {
     "RuleLabeller": "rules",
     "Section": "sections",
     "TokenBatch": "tokenizer",
+    "TokenStore": "token_store",
     "find_identifiers": "identifiers",
     "load_definitions": "definitions",
     "sample_sentences": "sentences",

@@ -13,7 +13,7 @@ from typing import Any
 from cardiolens.errors import ReportError
 from cardiolens.text.conditions import CONDITION_NAMES
 from cardiolens.text.labels import State
-from cardiolens.text.tables import provenance, read_states, table_of
+from cardiolens.text.tables import provenance, read_states, states_file, table_of
 
 Table = Mapping[str, Mapping[str, State]]
 
@@ -144,13 +144,13 @@ def _agreement_of_all(found: Sequence[Agreement]) -> str:
 
 def compare_files(a: Path, b: Path, sheet: Path | None = None) -> tuple[dict[str, list[Agreement]], dict[str, Any]]:
     """Compare two tables, and each with the sheet where one is given; with the record of what was compared."""
-    tables = {path: read_states(path)[1] for path in (a, b, *([sheet] if sheet else []))}
-    found = {f"A: {a.name}, B: {b.name}": compare(tables[a], tables[b])}
-    if sheet:
-        for path in (a, b):
-            found[f"A: {path.name}, B: {sheet.name} (by hand)"] = compare(tables[path], tables[sheet])
-    inputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tables}
-    only = {f"only in {p.name}": len(set(tables[p]) - set(tables[q])) for p, q in ((a, b), (b, a))}
+    paths = {"first": a, "second": b, **({"by hand": sheet} if sheet else {})}
+    tables = {role: read_states(path)[1] for role, path in paths.items()}
+    pairs = [("first", "second"), *([("first", "by hand"), ("second", "by hand")] if sheet else [])]
+    found = {f"A: {paths[x].name} ({x}), B: {paths[y].name} ({y})": compare(tables[x], tables[y]) for x, y in pairs}
+    used = {role: states_file(path) for role, path in paths.items()}
+    inputs = {f"{path.name} ({role})": hashlib.sha256(path.read_bytes()).hexdigest() for role, path in used.items()}
+    only = {f"only in the {x}": len(set(tables[x]) - set(tables[y])) for x, y in (pairs[0], pairs[0][::-1])}
     return found, provenance({"compared": only, "inputs": inputs})
 
 

@@ -38,6 +38,7 @@ _SPELLINGS: Mapping[str, str] = {
     r"valvular pulmon": "valvar pulmon",
 }
 _JOINED = re.compile(r"\bnon[- ](?=ischem|compact|dilat|hypertroph|enlarg|coronary|obstruct|cardiac\b)", re.IGNORECASE)
+_DOUBLED = re.compile(r"\b([A-Za-z]+) \1\b", re.IGNORECASE)  # "is is", as dictated
 _SIDES = tuple(  # "Atria: left mildly dilated, right normal"
     (
         re.compile(rf"{topic}(?:[ -]\w+)?\s*:", re.IGNORECASE),
@@ -81,7 +82,7 @@ def clean(sentence: str) -> str:
     text = " ".join(sentence.translate(_SIGNS).split())
     for pattern, new in _SPELLINGS.items():
         text = re.sub(pattern, new, text, flags=re.IGNORECASE)
-    text = _JOINED.sub("non", text)
+    text = _DOUBLED.sub(r"\1", _JOINED.sub("non", text))
     for topic, side, noun in _SIDES:
         if topic.match(text):
             text = side.sub(rf"\1 {noun}", text)

@@ -180,6 +180,8 @@ _FRESH = re.compile(
     re.IGNORECASE,
 )
 _VERSUS = re.compile(r"\b(?:versus|vs)\b", re.IGNORECASE)
+_GRADE = re.compile(r"(?:mild|moderate|severe|marked|large|torrential|massive)\b", re.IGNORECASE)
+_CHOICE = re.compile(r"\b(?:or|nor)\b", re.IGNORECASE)
 _LIST = re.compile(r"\b(?:and|or|nor|versus|vs)\b|/", re.IGNORECASE)
 _SHORT_REACH = re.compile(
     r"possib(?:le|ly)|probabl[ey]|likely|questionabl[ey]|borderline|equivocal|presumed|prior"
@@ -272,6 +274,8 @@ def _new_clause(between: str, rest: str, *, short: bool) -> bool:
         if ":" in joint.group() and position == 0 and len(between[: joint.start()].split()) > 3:
             return True
         if _VERB.search(piece) or _FRESH.match(piece):
+            return True
+        if _GRADE.match(piece) and not _CHOICE.search(whole):  # "no stenosis, severe regurgitation"
             return True
     return False
 

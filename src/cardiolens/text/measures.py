@@ -196,7 +196,7 @@ class Measured:
 
 
 def measured(text: str, sex: Sex | None = None) -> list[Measured]:
-    """Conditions decided by the figures of a sentence; between the limits nothing is decided.
+    """Conditions decided by the figures of a sentence, each verdict once; between the limits nothing is decided.
 
     >>> [(m.condition, m.verdict) for m in measured("Ascending aorta 4.6 cm.")]
     [('aortic dilation', 'present')]
@@ -211,7 +211,7 @@ def measured(text: str, sex: Sex | None = None) -> list[Measured]:
             if _EARLIER.search(text[: match.start("value")]) or _LATER_PRIOR.match(text[match.end() :]):
                 continue
             verdict = _verdict(measure, float(match["value"]), match["unit"].lower(), sex)
-            if verdict:
+            if verdict and (measure.condition, verdict) not in {(m.condition, m.verdict) for m in found}:
                 found.append(Measured(measure.condition, verdict, match.start(), match.end()))
     return found
 

@@ -13,7 +13,8 @@ from cardiolens.errors import InputError
 
 Splitter = Literal["pysbd", "stanza"]
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,2}[.)](?!\d))\s+")
-_TESLA = re.compile(r"(?<=\dT\.)\s+(?=[A-Z])|(?<=\d T\.)\s+(?=[A-Z])")  # "at 1.5 T. Normal": T is no initial here
+# "at 1.5 T. Normal": T is no initial; "Mild MR. No effusion": MR and MS are no titles.
+_NO_TITLE = re.compile(r"(?<=\dT\.)\s+(?=[A-Z])|(?<=\d T\.)\s+(?=[A-Z])|(?<=\bM[RS]\.)\s+(?=[A-Z])")
 _WORD = re.compile(r"\w")
 _HEADING = re.compile(r"[A-Z][\w /&-]{0,40}:")
 
@@ -76,7 +77,7 @@ def split_sentences(text: str, splitter: Splitter = "pysbd") -> tuple[str, ...]:
             if piece.strip() == "?":  # "? thrombus" asks; the mark is not the end of a sentence
                 asked = "? "
                 continue
-            parts = _TESLA.split(asked + " ".join(piece.split()))
+            parts = _NO_TITLE.split(asked + " ".join(piece.split()))
             asked = ""
             sentences.extend(part for part in parts if _WORD.search(part))
     return tuple(sentences)

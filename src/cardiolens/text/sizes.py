@@ -170,7 +170,7 @@ def _places(text: str) -> list[_Place]:
     for match in _BOTH_WORDS.finditer(text):
         words = match.group()
         short = len(words) <= 4 and " " not in words
-        if short and not _CAPITALS.fullmatch(words) and words.lower() not in ("aorta", "liver", "atria"):
+        if short and not _CAPITALS.fullmatch(words) and words.lower() not in ("aorta", "liver", "atria", "root"):
             continue
         places.append(_Place(match.start(), match.end(), _MEANING[int(str(match.lastgroup)[1:])]))
     return places

@@ -205,6 +205,12 @@ def table_of(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
     return out.getvalue().encode("utf-8")
 
 
+def states_file(path: Path) -> Path:
+    """The table of states that lies beside a table of numbers, else the table itself."""
+    beside = label_files(path)["states"]
+    return beside if beside.is_file() and not path.name.endswith(".states.csv") else path
+
+
 def read_states(path: Path) -> tuple[str, dict[str, dict[str, State]]]:
     """A table of labels as states by study and condition: words, or 1, 0 and empty (not known, so not compared).
 
@@ -213,8 +219,7 @@ def read_states(path: Path) -> tuple[str, dict[str, dict[str, State]]]:
     Raises:
         ReportError: not such a table, a study twice, or a value that is no state.
     """
-    beside = label_files(path)["states"]
-    used = beside if beside.is_file() and not path.name.endswith(".states.csv") else path
+    used = states_file(path)
     column, rows = read_csv(used)
     by_column = {c.column.lower(): c.name for c in CONDITIONS} | {c.name.lower(): c.name for c in CONDITIONS}
     states: dict[str, dict[str, State]] = {}
