@@ -1,6 +1,7 @@
 """The label rules: each kind of context by itself, whole reports, and the sheet of sentences as a floor."""
 
 import csv
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -245,6 +246,13 @@ def test_the_sheet_is_read_at_least_as_well_as_when_the_rules_were_written(rules
 def test_any_text_is_labelled(text):
     labels = RuleLabeller().label(text)
     assert tuple(labels.states) == CONDITION_NAMES
+
+
+@pytest.mark.parametrize("piece", ["no thrombus, ", "no LV and RV ", "mitral regurgitation ", "1", "possible or ", "("])
+def test_a_hostile_sentence_costs_little_time(rules, piece):
+    start = time.process_time()
+    rules.label(f"LV {piece * (4000 // len(piece))} dilated")
+    assert time.process_time() - start < 5.0
 
 
 def test_states_become_numbers_as_asked():

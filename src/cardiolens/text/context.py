@@ -190,6 +190,7 @@ _SHORT_REACH = re.compile(
     re.IGNORECASE,
 )
 LABEL = re.compile(r"^[A-Z][\w ,/&()-]{0,60}?:\s")  # a heading in a line: "Masses: none"
+_REACH = 300  # characters that any trigger carries
 _NOT_REACH = 70  # characters that "not" carries
 
 
@@ -233,7 +234,7 @@ class Context:
 
     def _reached_from_left(self, kind: str, start: int) -> bool:
         for trigger in self.before[kind]:
-            if trigger.end > start or any(trigger.end <= b < start for b in self.breaks):
+            if not 0 <= start - trigger.end <= _REACH or any(trigger.end <= b < start for b in self.breaks):
                 continue
             between = self.text[trigger.end : start]
             if kind == "history" and _VERSUS.search(between):
@@ -246,7 +247,7 @@ class Context:
 
     def _reached_from_right(self, kind: str, start: int, end: int) -> bool:
         for trigger in self.after[kind]:
-            if trigger.start < end or any(end <= b < trigger.start for b in self.breaks):
+            if not 0 <= trigger.start - end <= _REACH or any(end <= b < trigger.start for b in self.breaks):
                 continue
             between = self.text[end : trigger.start]
             near = trigger.words.lstrip().startswith(":")

@@ -95,7 +95,7 @@ _NOT_SIZE = re.compile(r"^\s*(?:cardiomyopath|segment|of the (?:bile|ureter))", 
 _SAME = re.compile(r"[;,](?= (?:and )?(?:the|this) (?:chamber|cavity|vessel)\b)")  # "LA 90 ml; the chamber is dilated"
 _BREAK = re.compile(r";|\b(?:but|while|whereas|however|although)\b", re.IGNORECASE)
 _FILLER = re.compile(
-    r"^(?:[\s,(:/-]|\([^)]*\)|\d[\d.]*|(?:cavity|cavities|chamber|chambers|size|sized|volumes?"
+    r"^(?:[\s,(:/-]|\([^)]*\)|\d[\d.]*(?![\d.])|(?:cavity|cavities|chamber|chambers|size|sized|volumes?"
     r"|diameter|root|annulus|itself|both|all|also|again|is|are|was|were"
     r"|be|been|has|have|appears?|remains?|looks?|seems?|to|now|which|that|not|no|longer|does|do"
     r"|each|minimally|mildly|moderately|severely|markedly|slightly|grossly|massively"
