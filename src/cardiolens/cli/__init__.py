@@ -22,6 +22,7 @@ _ORDER = [
     "views",
     "ingest",
     "datasets",
+    "label",
     "phantom",
     "pretrain",
     "finetune",
