@@ -82,7 +82,7 @@ def _long_axis(p):
         z = frame.to_heart(np.stack([c, r, k], 1) @ affine[:3, :3].T + affine[:3, 3])[:, 2]
         area, edges = np.histogram(z, bins=np.arange(z.min() - 0.5, z.max() + 1.0, 1.0))
         middle = 0.5 * (edges[1:] + edges[:-1])
-        apex = np.roots(np.polyfit(middle[3:12], area[3:12], 2)).real
+        apex = np.roots(np.polyfit(middle[:5], area[:5], 1)).real  # near the tip the area falls evenly to zero
         apex = apex[np.argmin(np.abs(apex - z.min()))]
         section = np.polyval(np.polyfit(middle[-30:-7], area[-30:-7], 2), middle[-5])  # just below the mitral plane
         mitral = middle[-8] + 0.5 + area[-7:].sum() / section
