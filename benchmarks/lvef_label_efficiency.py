@@ -111,7 +111,7 @@ def write_table() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, default=Path("cohorts/tiny"))
-    parser.add_argument("--weights", type=Path, default=Path("runs/shad_tiny_pretrain/checkpoints/epoch_0150"))
+    parser.add_argument("--weights", type=Path, default=Path("runs/shad_tiny_pretrain/final"))
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
     parser.add_argument("--runs", type=Path, default=Path("runs/lvef_tiny"))
     parser.add_argument("--table", action="store_true", help="only rewrite the table")

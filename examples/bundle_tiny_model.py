@@ -12,6 +12,7 @@ from pathlib import Path
 from cardiolens.hub import load_model, save_model
 from cardiolens.inference import Predictor
 from cardiolens.models.card import Licence
+from cardiolens.phantom.render import MANUFACTURER
 from cardiolens.store import StudyStore
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "cardiolens" / "weights" / "shad-mvit-tiny" / "phantom"
@@ -34,6 +35,9 @@ def main() -> None:
     model.card.notes = [
         "trained on phantoms only: no figure it gives is a clinical result, and a real scan is out of domain"
     ]
+    if model.card.domain is None:
+        raise SystemExit("the run has no out-of-domain reference; its split needs a part named calibration")
+    model.card.domain = {**model.card.domain, "manufacturer": MANUFACTURER}  # real scans are out of domain by origin
     save_model(model, TARGET, dtype="float16")
     size = sum(file.stat().st_size for file in TARGET.rglob("*")) / 1e6
     print(f"{TARGET.relative_to(Path.cwd()) if TARGET.is_relative_to(Path.cwd()) else TARGET}: {size:.1f} MB")

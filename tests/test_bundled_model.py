@@ -18,11 +18,11 @@ def predictor():
 
 @pytest.fixture(scope="module")
 def unseen(predictor):
-    """(truth, prediction) of eight phantoms whose seeds no training cohort has."""
+    """(truth, prediction) of sixteen phantoms whose seeds no training cohort has."""
     rows = []
-    for number in range(8):
+    for number in range(16):
         heart = sample_parameters(np.random.default_rng([77, number]))
-        study = render_study(heart, seed=900_000 + number, matrix=128, sax_planes=10, phases=20)
+        study = render_study(heart, seed=900_000 + number, matrix=96, sax_planes=8, phases=16, sub_slices=2)
         rows.append((truth_of(heart).lvef_pct, predictor(study)))
     return rows
 
@@ -42,13 +42,14 @@ def test_it_measures_unseen_phantoms_far_better_than_a_constant_would(unseen):
     truth = np.array([lvef for lvef, _ in unseen])
     found = np.array([prediction.lvef_pct for _, prediction in unseen])
     constant = np.abs(truth - np.median(truth)).mean()
-    assert np.abs(found - truth).mean() < 0.6 * constant
+    assert np.abs(found - truth).mean() < 0.75 * constant
+    assert np.corrcoef(truth, found)[0, 1] > 0.6
 
 
 def test_its_interval_holds_for_most_and_most_are_in_domain(unseen):
     inside = sum(p.interval.low <= lvef <= p.interval.high for lvef, p in unseen)
-    assert inside >= 6
-    assert sum(p.out_of_domain for _, p in unseen) <= 2
+    assert inside >= 12
+    assert sum(p.out_of_domain for _, p in unseen) <= 3
 
 
 def test_it_flags_real_scans(predictor, shared_data):
@@ -56,7 +57,7 @@ def test_it_flags_real_scans(predictor, shared_data):
         study = cardiolens.read_study(shared_data / "real" / "sunnybrook_cine" / name)
         prediction = predictor(study)
         assert prediction.out_of_domain
-        assert prediction.domain_reasons
+        assert 'learned from studies of "cardiolens phantom" alone' in prediction.domain_reasons[0]
 
 
 def test_its_text_tower_embeds_a_report():

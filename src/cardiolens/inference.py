@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,7 +183,7 @@ class Predictor:
             raise CheckpointError(f"{self.card.full_name} gives {lvef} for LVEF; its weights are damaged")
         weights = pooled.attention[0].float().cpu().tolist()
         watch.lap("pool")
-        domain = self._domain(embeddings, bag)
+        domain = self._by_origin(study, self._domain(embeddings, bag))
         watch.lap("domain")
         interval, notes = self._interval(lvef)
         return Prediction(
@@ -230,6 +230,15 @@ class Predictor:
         unsure = ", ".join(map(str, reference.unsure_of(bag.views)))
         notes = [f"Out-of-domain check less sure of {unsure}: too few reference studies hold it."] if unsure else []
         return _Domain(score > reference.threshold, score, reference.threshold, reasons, clips, notes)
+
+    def _by_origin(self, study: Study, domain: _Domain) -> _Domain:
+        """A model that has learned from one source alone, as its card says, is not to be believed elsewhere, however
+        alike the images are."""
+        only = (self.card.domain or {}).get("manufacturer")
+        if only is None or all(cine.attributes.get("Manufacturer") == only for cine in study.cines):
+            return domain
+        reason = f'the model has learned from studies of "{only}" alone, and this one does not say that it is such'
+        return replace(domain, outside=True, reasons=(reason, *domain.reasons))
 
     def _usual_views(self) -> list[View]:
         """Views that most of the studies had that calibrated interval and reference; none where the card is silent."""
