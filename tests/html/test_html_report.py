@@ -269,3 +269,12 @@ def test_the_page_of_a_large_noisy_study_stays_below_six_megabytes(page):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 4000, (12, 25, 256, 256), dtype=np.uint16)
     assert len(page(of=Study((Cine(View.SAX, frames),))).encode()) < 6_000_000
+
+
+def test_a_study_that_is_out_of_domain_by_origin_alone_is_told_so_and_its_images_are_not_blamed(page):
+    reasons = ("the model has learned from one scanner alone",)
+    text = page(lvef_pct=54.0, out_of_domain=True, domain_score=0.9, domain_threshold=1.0, domain_reasons=reasons)
+    found = Page(text)
+    assert "does not come from where the model's studies came from" in found.text
+    assert "unlike those the model learned from" not in found.text
+    assert reasons[0] in found.text

@@ -81,6 +81,7 @@ def study_report(
         lvef=_lvef(prediction),
         bands=BANDS,
         domain_ratio=_ratio_words(prediction),
+        by_origin=_by_origin(prediction),
         loops={
             "cycle_ms": cycle or _NOMINAL_CYCLE_MS,
             "limit": prediction.domain_threshold,
@@ -132,6 +133,12 @@ def _lvef(prediction: Prediction) -> dict[str, Any]:
         "band": band,
         "spanned": spanned,
     }
+
+
+def _by_origin(prediction: Prediction) -> bool:
+    """Whether the study is out of domain by where it comes from alone, its images being within the limit."""
+    score, limit = prediction.domain_score, prediction.domain_threshold
+    return bool(prediction.out_of_domain) and score is not None and limit is not None and score <= limit
 
 
 def _ratio_words(prediction: Prediction) -> str:
