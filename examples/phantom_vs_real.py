@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--real-planes", type=int, nargs=3, default=(8, 6, 3), metavar=("BASE", "MID", "APEX"))
     parser.add_argument("--phantom-planes", type=int, nargs=3, default=(8, 6, 3), metavar=("BASE", "MID", "APEX"))
     parser.add_argument("--condition", default="ischemic cardiomyopathy", help="of the phantom")
-    parser.add_argument("--seed", type=int, default=72, help="of the phantom")
+    parser.add_argument("--seed", type=int, default=75, help="of the phantom")
     parser.add_argument("--out", type=Path, default=TARGET)
     args = parser.parse_args()
 

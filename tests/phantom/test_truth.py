@@ -41,7 +41,10 @@ def _fine_cine(p, shares_ms, step=STEP):
     )
 
 
-@pytest.mark.parametrize("condition", ["normal", "ischemic cardiomyopathy", "hypertrophic cardiomyopathy"])
+@pytest.mark.parametrize(
+    "condition",
+    ["normal", "ischemic cardiomyopathy", "hypertrophic cardiomyopathy", "pulmonary hypertension", "tetralogy of Fallot"],
+)
 def test_voxel_counts_at_1_mm_agree_with_truth_within_2_percent(condition):
     p = sample_parameters(np.random.default_rng(11), condition=condition)
     t = truth_of(p)
@@ -56,6 +59,7 @@ def test_voxel_counts_at_1_mm_agree_with_truth_within_2_percent(condition):
     assert ml[0, 3] == pytest.approx(t.rv_edv_ml, rel=0.02)
     assert ml[1, 3] == pytest.approx(t.rv_esv_ml, rel=0.02)
     assert ml[1, 4] == pytest.approx(t.la_volume_ml, rel=0.03)
+    assert ml[1, 5] == pytest.approx(t.ra_volume_ml, rel=0.08)  # where RA and RV meet, the voxel is the RV's
 
 
 def _long_axis(p):
