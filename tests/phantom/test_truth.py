@@ -43,7 +43,13 @@ def _fine_cine(p, shares_ms, step=STEP):
 
 @pytest.mark.parametrize(
     "condition",
-    ["normal", "ischemic cardiomyopathy", "hypertrophic cardiomyopathy", "pulmonary hypertension", "tetralogy of Fallot"],
+    [
+        "normal",
+        "ischemic cardiomyopathy",
+        "hypertrophic cardiomyopathy",
+        "pulmonary hypertension",
+        "tetralogy of Fallot",
+    ],
 )
 def test_voxel_counts_at_1_mm_agree_with_truth_within_2_percent(condition):
     p = sample_parameters(np.random.default_rng(11), condition=condition)
