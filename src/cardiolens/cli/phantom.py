@@ -85,6 +85,14 @@ def phantom(
             '"normal"; an unknown name lists the known ones. Without it they are mixed as at the site.',
         ),
     ] = None,
+    enrich: Annotated[
+        float,
+        typer.Option(
+            "--enrich",
+            help="Give this share of the patients, 0 to 1, one of the 35 conditions each, the rare ones most often, so "
+            "that each can be measured: at 1, of 577 patients 20 or more have it. The others come as at the site.",
+        ),
+    ] = 0.0,
     matrix: Annotated[
         Optional[list[int]],  # noqa: UP045 - as above
         typer.Option("--matrix", help="Pixels along an edge, the scanner's if not given; several are dealt in turn."),
@@ -141,6 +149,7 @@ def phantom(
         given = {
             "--site": site,
             "--style": style,
+            "--enrich": enrich or None,
             "--matrix": matrix,
             "--phases": phases,
             "--planes": planes,
@@ -165,6 +174,7 @@ def phantom(
             phases=phases,
             sax_planes=planes,
             condition=condition,
+            enrich=enrich,
             masks=masks,
             crop_mm=crop,
             sessions=sessions,

@@ -32,6 +32,8 @@ class CohortConfig:
         matrix: pixels along an edge, () for the scanner's; of several, patient i has the (i mod their number)-th.
         phases, sax_planes: frames a beat, planes of the short-axis stack; None for the scanner's.
         condition: every patient has this one; None draws them by the prevalence at the site.
+        enrich: share of the patients that are given one of the 35 conditions each, in turn and the rare ones more often
+            (`disease.enrichment`); the others are drawn by the prevalence at the site.
         masks: write masks as NIfTI, beside the DICOM or under `truth/` of a store.
         crop_mm: edge of the square about the heart that a store keeps; None for the whole field.
         sessions: examinations of each patient, on the same scanner.
@@ -45,6 +47,7 @@ class CohortConfig:
     phases: int | None = None
     sax_planes: int | None = None
     condition: str | None = None
+    enrich: float = 0.0
     masks: bool = True
     crop_mm: float | None = None
     sessions: int = 1
@@ -60,6 +63,12 @@ class CohortConfig:
         if self.style is not None and self.style not in STYLES:
             raise PhantomError(f"unknown DICOM style {self.style!r}; choose one of {', '.join(STYLES)}")
         check_condition(self.condition)
+        if not 0.0 <= self.enrich <= 1.0:
+            raise PhantomError(f"enrich is a share of the patients, 0 to 1, got {self.enrich:g}")
+        if self.enrich and self.condition is not None:
+            raise PhantomError(
+                "condition gives every patient the same one, so there is nothing to enrich; set one of the two"
+            )
         for edge in self.matrix:
             check_whole("matrix", edge, 32, 1024)
         for name, low, high in (("phases", _FEWEST_PHASES, 100), ("sax_planes", 1, 40)):

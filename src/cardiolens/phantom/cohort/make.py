@@ -55,6 +55,7 @@ def make_cohort(
     phases: int | None = None,
     sax_planes: int | None = None,
     condition: str | None = None,
+    enrich: float = 0.0,
     masks: bool | None = None,
     crop_mm: float | None = None,
     sessions: int = 1,
@@ -65,7 +66,7 @@ def make_cohort(
 
     Args:
         out: folder; absent, empty, or holding this same cohort, complete or not.
-        site, style, matrix, phases, sax_planes, condition, crop_mm, sessions: see `CohortConfig`.
+        site, style, matrix, phases, sax_planes, condition, enrich, crop_mm, sessions: see `CohortConfig`.
         masks: write masks; None for with DICOM only.
         workers: processes; None for one a core, 1 for none but this.
         progress: called with (done, n) at the start and after every study.
@@ -83,6 +84,7 @@ def make_cohort(
         phases=phases,
         sax_planes=sax_planes,
         condition=condition,
+        enrich=enrich,
         masks=format == "dicom" if masks is None else masks,
         crop_mm=crop_mm,
         sessions=sessions,

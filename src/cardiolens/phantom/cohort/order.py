@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cardiolens.phantom.cohort.config import CohortConfig
+from cardiolens.phantom.disease import dealt_condition
 from cardiolens.phantom.sites import SITES, Site
 
 _STREAMS = {"heart": 0, "report": 1, "scan": 2, "person": 3, "after": 4, "protocol": 5, "session": 6}
@@ -45,6 +46,12 @@ class StudyOrder:
     def key(self) -> str:
         """Key in a store."""
         return f"{self.institution}_{self.patient}/{self.name}"
+
+    @property
+    def condition(self) -> str | None:
+        """What the patient has for certain; None for what the draw gives."""
+        config = self.config
+        return config.condition or dealt_condition(config.seed, self.index, config.enrich)
 
     @property
     def matrix(self) -> int | None:

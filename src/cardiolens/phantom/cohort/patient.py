@@ -61,7 +61,7 @@ def draw_patient(order: StudyOrder) -> Patient:
 
 def _person_with_heart(order: StudyOrder) -> tuple[Person, HeartParameters]:
     population, persons, hearts = find_population(order.site.population), order.rng("person"), order.rng("heart")
-    condition = order.config.condition
+    condition = order.condition
     for left in reversed(range(_PERSONS)):
         person = draw_person(persons, population)
         if left and condition is not None and not plausible(condition, person.age):
