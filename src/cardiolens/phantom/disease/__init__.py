@@ -1,7 +1,7 @@
 """The 35 conditions as changes of a healthy heart, and the drawing of hearts."""
 
+from cardiolens.phantom.disease.conditions import CAUSES, labelled, measured
 from cardiolens.phantom.disease.enrichment import dealt_condition
-from cardiolens.phantom.disease.labels import CAUSES, labelled, measured
 from cardiolens.phantom.disease.sample import SCENARIOS, check_condition, find_population, plausible, sample_parameters
 
 __all__ = [

@@ -10,9 +10,9 @@ import numpy as np
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.covariates import Person, draw_person
 from cardiolens.phantom.disease import around, left, right
+from cardiolens.phantom.disease.conditions import labelled
 from cardiolens.phantom.disease.draft import Draft, Rng, fibrillate
 from cardiolens.phantom.disease.healthy import healthy
-from cardiolens.phantom.disease.labels import labelled
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.left_ventricle import LeftVentricle
 from cardiolens.phantom.population import POPULATIONS, Population
