@@ -8,13 +8,13 @@ from types import MappingProxyType
 import numpy as np
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.covariates import Person, draw_person
 from cardiolens.phantom.disease import around, left, right
 from cardiolens.phantom.disease.conditions import labelled
 from cardiolens.phantom.disease.draft import Draft, Rng, fibrillate
 from cardiolens.phantom.disease.healthy import healthy
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.left_ventricle import LeftVentricle
 from cardiolens.phantom.population import POPULATIONS, Population
 from cardiolens.text.conditions import CONDITION_NAMES, NORMAL
 
@@ -71,7 +71,7 @@ def _can_beat(parameters: HeartParameters) -> bool:
     if min(parameters.segment_motion) >= 0.3:
         return True
     try:
-        LeftVentricle(parameters, np.random.default_rng([parameters.body_seed, 2])).lv_material(np.ones(1))
+        anatomy_of(parameters).lv_material(np.ones(1))
     except PhantomError:
         return False
     return True
