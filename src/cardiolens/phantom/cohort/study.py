@@ -191,5 +191,5 @@ def _content_hash(record: dict[str, Any], study: Study) -> str:
 
 
 def _json(record: dict[str, Any]) -> str:
-    exact = {"parameters": plain(record["parameters"], 17)} if "parameters" in record else {}
-    return json.dumps({**plain(record, _DIGITS), **exact}, indent=1, sort_keys=True) + "\n"
+    rounded = {**plain(record, _DIGITS), "parameters": plain(record["parameters"], 17)}
+    return json.dumps(rounded, indent=1, sort_keys=True) + "\n"
