@@ -77,7 +77,10 @@ def _person_with_heart(order: StudyOrder) -> tuple[Person, HeartParameters]:
 
 
 def another_day(parameters: HeartParameters, rng: np.random.Generator) -> tuple[HeartParameters, dict[str, float]]:
-    """The same heart in a new session, and what is different: heart rate, filling and LVEF, each a little."""
+    """The same heart in a new session, and what is different: heart rate, filling and LVEF, each a little.
+
+    The LV alone changes: the RV keeps its volumes, so the two ventricles no longer eject quite the same.
+    """
     a, b, c = np.clip(rng.normal(0.0, 1.0, 3), -2.0, 2.0)
     rate = parameters.heart_rate * (1.0 + _RATE_SD * a)
     volume = parameters.lv_edv_ml * (1.0 + _VOLUME_SD * b)

@@ -83,6 +83,8 @@ class Draft:
 
         What the left ejects, less what leaks back, and what crosses a defect, is what the right ejects, but for its
         own leaks.  The RVEF follows; where it would stray more than a fourth from what was drawn, the RV volume does.
+        The regurgitant fractions (0.55 of the stroke at the worst mitral leak, 0.5 aortic, 0.35 tricuspid, 0.45
+        pulmonary) and the flow through a defect of given width are this package's choice.
         """
         of, v, s = self.of, self.valves, self.septa
         lost = 0.55 * v.get("mitral_regurgitation", 0.0) + 0.5 * v.get("aortic_regurgitation", 0.0)
