@@ -1,4 +1,4 @@
-"""Statistics of predictions: ROC analysis, agreement, bootstrap by patient, calibration, conformal intervals.
+"""Statistics of predictions: ROC analysis, agreement, rescans, bootstrap by patient, subgroups, calibration, intervals.
 
 >>> from cardiolens.stats import auroc, bland_altman
 >>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).auc
@@ -22,6 +22,7 @@ from cardiolens.stats.agreement import (
 from cardiolens.stats.bootstrap import Bootstrapped, bootstrap
 from cardiolens.stats.calibration import Calibration, ReliabilityBin, calibration
 from cardiolens.stats.conformal import Coverage, check_coverage, split_conformal
+from cardiolens.stats.multiplicity import AdjustedP, adjust_p_values
 from cardiolens.stats.proportions import (
     OperatingPoint,
     Proportion,
@@ -30,6 +31,13 @@ from cardiolens.stats.proportions import (
     threshold_at_sensitivity,
 )
 from cardiolens.stats.reports import Metric, Report, classification_report, regression_report
+from cardiolens.stats.rescan import (
+    Icc,
+    IntraclassCorrelation,
+    RescanAgreement,
+    intraclass_correlation,
+    rescan_agreement,
+)
 from cardiolens.stats.roc import (
     Auroc,
     AurocComparison,
@@ -41,8 +49,10 @@ from cardiolens.stats.roc import (
     precision_recall,
     roc_curve,
 )
+from cardiolens.stats.subgroups import Subgroup, SubgroupTable, subgroup_table
 
 __all__ = [
+    "AdjustedP",
     "Auroc",
     "AurocComparison",
     "BiasCorrection",
@@ -50,14 +60,20 @@ __all__ = [
     "Bootstrapped",
     "Calibration",
     "Coverage",
+    "Icc",
+    "IntraclassCorrelation",
     "Metric",
     "OperatingPoint",
     "PrecisionRecall",
     "Proportion",
     "ReliabilityBin",
     "Report",
+    "RescanAgreement",
     "RocCurve",
     "StatsError",
+    "Subgroup",
+    "SubgroupTable",
+    "adjust_p_values",
     "auroc",
     "bland_altman",
     "bootstrap",
@@ -66,6 +82,7 @@ __all__ = [
     "classification_report",
     "compare_auroc",
     "fit_bias_correction",
+    "intraclass_correlation",
     "mae",
     "match_keys",
     "operating_point",
@@ -74,8 +91,10 @@ __all__ = [
     "proportion",
     "r2",
     "regression_report",
+    "rescan_agreement",
     "rmse",
     "roc_curve",
     "split_conformal",
+    "subgroup_table",
     "threshold_at_sensitivity",
 ]
