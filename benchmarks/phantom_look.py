@@ -14,9 +14,9 @@ from scipy.ndimage import binary_dilation, binary_erosion, map_coordinates
 
 from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.canvas import Canvas
-from cardiolens.phantom.findings import Lump
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.labels import masks
+from cardiolens.phantom.lumps import lump_of
 from cardiolens.phantom.motion import beat_times
 from cardiolens.phantom.mr import Contrast
 from cardiolens.phantom.parts import Mass
@@ -108,7 +108,7 @@ class Look:
 
     def mass_centre(self, mass: Mass, i: int) -> FloatArray:
         """Where the centre of such a mass lies in this heart, whether it has one or not."""
-        return np.asarray(Lump(self.canvas, mass)._centre(i % PHASES))
+        return np.asarray(lump_of(self.canvas, mass).centre(i % PHASES))
 
     def radius(self, name: str, degrees: FloatArray, z: FloatArray, i: int) -> FloatArray:
         """Radius (mm) of a surface of `Tables` ("endo2", "rv", ...) at angles and heights (n,)."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from cardiolens.phantom.brush import Image, capsule, cover, ellipsoid, ink, paint
 from cardiolens.phantom.canvas import VSD_PLACES, Canvas, Finding, Point
-from cardiolens.phantom.flow import cusps, jets, systolic_leaflet
-from cardiolens.phantom.parts import MASS_SITES, Mass
+from cardiolens.phantom.flow import SystolicLeaflet, cusps, jets
+from cardiolens.phantom.lumps import lump_of
 from cardiolens.phantom.sampling import Surfaces
 from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
 from cardiolens.phantom.vessels import great_vessels
@@ -26,9 +26,9 @@ def findings_of(canvas: Canvas) -> list[Finding]:
         found.append(VentricularDefect(canvas))
     found.extend(cusps(canvas))
     if p.valves.sam > 0:
-        found.append(systolic_leaflet(canvas))
+        found.append(SystolicLeaflet(canvas))
     found.extend(jets(canvas))
-    found.extend(Lump(canvas, mass) for mass in p.masses)
+    found.extend(lump_of(canvas, mass) for mass in p.masses)
     if p.valves.prosthesis:
         found.append(Prosthesis(canvas))
     return found
@@ -118,100 +118,6 @@ class VentricularDefect:
         radius = 0.5 * self._septa.vsd_mm
         tube = capsule(c.points[at], start, end, (radius, radius))
         image[at] += cover(tube, c.width) * (0.96 * c.contrast.blood - image[at])
-
-
-class Lump:
-    """A mass that goes with the part of the heart it is attached to."""
-
-    def __init__(self, canvas: Canvas, mass: Mass) -> None:
-        self._c, self._mass = canvas, mass
-        p = canvas.anatomy.parameters
-        rng = np.random.default_rng([p.body_seed, 5, MASS_SITES.index(mass.site), round(10 * mass.size_mm)])
-        self._flat = 1.0 - rng.uniform(0.1, 0.4, 3) * np.array([0.3, 1.0, 1.0])
-        self._angle = float(rng.normal(0.0, 12.0))
-        places = [
-            self._centre(i) for i in (0, int(np.argmax(canvas.tables.share)), int(np.argmax(canvas.tables.opening)))
-        ]
-        self._at = canvas.near(np.mean(places, axis=0), 0.62 * mass.size_mm + 20.0 + 20.0 * mass.mobile)
-        self._tone = self._signal()
-
-    def _signal(self) -> Image | float:
-        c, kind = self._c.contrast, self._mass.kind
-        value = {
-            "thrombus": c.thrombus,
-            "myxoma": c.myxoma,
-            "tumor": c.tumor,
-            "cyst": c.cyst,
-            "lipoma": c.fat,
-            "vegetation": c.thrombus,
-        }[kind]
-        rough = {"myxoma": 0.2, "tumor": 0.16}.get(kind, 0.05)
-        return np.asarray(value * (1.0 + rough * self._c.speckle[self._at]))
-
-    def _centre(self, i: int) -> Point:
-        """Heart mm of its centre at phase i."""
-        c, a, t, size = self._c, self._c.anatomy, self._c.tables, self._mass.size_mm
-        p, site = a.parameters, self._mass.site
-        if site == "LV apex":
-            return c.on_ring(20.0 + self._angle, 3.0, self._apex(i) + 0.42 * size)
-        if site == "LV wall":
-            return c.wall_point(15.0 + self._angle, 0.45, i)
-        if site == "RV wall":
-            z = -0.45 * a.length - 0.3 * p.tapse_mm * float(t.share[i])
-            k = int((z - a.heights[0]) / STEP_MM)
-            n = round((205.0 + self._angle) / 360.0 * N_ANGLES) % N_ANGLES
-            return c.on_ring(205.0 + self._angle, float(t.rv[n, k, i]) - 0.2 * size, z)
-        if site == "pericardium":
-            z, degrees = -0.3 * a.length, 222.0 + self._angle
-            k = int((z - a.heights[0]) / STEP_MM)
-            n = round(degrees / 360.0 * N_ANGLES) % N_ANGLES
-            return c.on_ring(degrees, float(np.sqrt(t.fluid2[n, k].max())) + 0.36 * size, z)
-        return self._in_atrium(i)
-
-    def _apex(self, i: int) -> float:
-        """Height (mm) of the inner apex at phase i."""
-        a, t = self._c.anatomy, self._c.tables
-        return float(t.mitral_z[i] - a.inner_share * a.lv_length(t.share[i : i + 1])[0])
-
-    def _mural(self, i: int, s: Surfaces) -> Image:
-        """A clot that fills the apex up to an uneven, slanting top."""
-        at, c, size = self._at, self._c, self._mass.size_mm
-        inner = np.sqrt(np.maximum(s.endo2[at], 0.0)) - c.at.radius[at] + 1.0
-        turn = np.deg2rad(20.0 + self._angle)
-        slant = 0.35 * (np.cos(turn) * c.at.x[at] - np.sin(turn) * c.at.y[at])
-        top = self._apex(i) + 0.62 * size + slant + 1.2 * c.speckle[at] - c.points[at][:, 2]
-        return np.asarray(np.minimum(inner, top))
-
-    def _in_atrium(self, i: int) -> Point:
-        a, t, mass = self._c.anatomy, self._c.tables, self._mass
-        if mass.site == "aortic valve":
-            return np.asarray(great_vessels(a, float(t.share[i])).annulus)
-        if mass.site == "mitral valve":
-            return np.array([5.0, 2.0, float(t.mitral_z[i]) + 3.0 - 8.0 * mass.mobile * float(t.opening[i])])
-        left, right = a.left_atrium, a.right_atrium
-        wide_l, wide_r = (float(np.sqrt(max(float(f[:, i].max()), 1.0))) for f in (t.la2, t.ra2))
-        swing, mitral = 26.0 * mass.mobile * float(t.opening[i]), float(t.mitral_z[i])
-        if mass.site == "LA septum":
-            room = max(wide_l - 0.45 * mass.size_mm, 2.0)
-            return np.array([left.centre_x(wide_l) - room, left.y, mitral + 0.5 * mass.size_mm + 6.0 - swing])
-        if mass.site == "LA appendage":
-            return np.array([left.centre_x(2.0 * wide_l) - 1.0, left.y - 13.0, mitral + 16.0])
-        room = max(wide_r - 0.35 * mass.size_mm, 2.0)
-        return np.array([right.centre_x(wide_r) - room, right.y, 0.5 * (right.roof + float(t.tricuspid_z[i]))])
-
-    def draw(self, image: Image, s: Surfaces, i: int) -> None:
-        at, c, mass = self._at, self._c, self._mass
-        shape = ellipsoid(c.points[at], self._centre(i), 0.5 * mass.size_mm * self._flat) + 0.9 * c.speckle[at]
-        if mass.site == "LV apex":
-            shape = self._mural(i, s)
-        if mass.site == "LA appendage":  # a pouch of blood holds the clot
-            pouch = ellipsoid(c.points[at], self._centre(i), 0.62 * mass.size_mm + np.array([5.0, 4.0, 4.0]))
-            image[at] += cover(pouch, c.width) * (c.contrast.blood - image[at])
-        if mass.kind in ("lipoma", "cyst", "tumor"):
-            border = image[at]
-            ink(border, shape, 0.5 * c.contrast.ink, 1.8)
-            image[at] = border
-        image[at] += cover(shape, 1.3 * c.width) * (self._tone - image[at])
 
 
 class Prosthesis:

@@ -206,8 +206,3 @@ class SystolicLeaflet:
         tip = rest + pull * (contact - rest)
         near = capsule(c.points[at], hinge, tip, (1.4, 1.9))
         image[at] += cover(near, 1.3) * (0.9 * c.contrast.myocardium - image[at])
-
-
-def systolic_leaflet(canvas: Canvas) -> Finding:
-    """See `SystolicLeaflet`."""
-    return SystolicLeaflet(canvas)
