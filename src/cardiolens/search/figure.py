@@ -1,0 +1,87 @@
+"""The figure of a map: a row a colour, a column an encoder."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from cardiolens.evaluation.style import BLUE, INK, STYLE, VERMILLION
+from cardiolens.search.mapping import Colour, EmbeddingMap, Maps
+
+# Okabe & Ito, Color Universal Design (2008)
+_PALETTE = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B0A000")
+_UNKNOWN, _ABSENT = "#DDDDDD", "#B9C4CC"
+_METHOD = {"tsne": "t-SNE", "umap": "UMAP", "pca": "principal components"}
+_SIDE = 4.3
+
+
+def figure_png(maps: Maps) -> bytes:
+    """The picture at 160 dpi."""
+    with mpl.rc_context(STYLE):
+        rows, cols = len(maps.colours), len(maps.maps)
+        figure = Figure(figsize=(_SIDE * cols + 1.2, _SIDE * rows + 0.5), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes: Any = figure.subplots(rows, cols, squeeze=False)
+        for i, colour in enumerate(maps.colours):
+            for j, one in enumerate(maps.maps):
+                drawn = _panel(axes[i, j], one, colour, i, maps.k)
+            _key(figure, axes[i], colour, drawn)
+        figure.suptitle(_about(maps), fontsize=9, color="#555555", x=0.01, ha="left")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=160)
+    return buffer.getvalue()
+
+
+def _about(maps: Maps) -> str:
+    what = f"{_METHOD[maps.method]} of {len(maps.points):,} {'clips' if maps.by == 'clip' else 'studies'}"
+    more = f" ({maps.thinned:,} more not drawn)" if maps.thinned else ""
+    return f"{what}{more}; {len(maps.points.studies):,} studies; neighbours of other patients only"
+
+
+def _panel(axes: Any, one: EmbeddingMap, colour: Colour, row: int, k: int) -> Any:
+    """The points of one encoder in one colour; gives what a colour bar is made from, or None."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.set_title(f"{one.title}" if row == 0 else " ", pad=20)
+    number = one.together[row].words(k)
+    axes.text(0, 1.02, f"{colour.name}: {number}", transform=axes.transAxes, fontsize=8.5, color=INK, va="bottom")
+    size = float(np.clip(9000 / len(one.places), 4, 40))
+    dots = {"s": size, "linewidths": 0, "alpha": 0.8}
+    unknown = ~colour.known
+    if unknown.any():
+        axes.scatter(*one.places[unknown].T, color=_UNKNOWN, **dots)
+    if not colour.groups:
+        known = colour.known
+        low, high = np.percentile(colour.values[known], (2, 98))
+        return axes.scatter(*one.places[known].T, c=colour.values[known], cmap="viridis", vmin=low, vmax=high, **dots)
+    for name, paint in _paints(colour):
+        chosen = colour.values == name
+        axes.scatter(*one.places[chosen].T, color=paint, label=f"{name} ({int(chosen.sum()):,})", **dots)
+    return None
+
+
+def _paints(colour: Colour) -> list[tuple[str, str]]:
+    if colour.groups == ("no", "yes"):
+        return [("no", _ABSENT), ("yes", VERMILLION)]
+    return list(zip(colour.groups, _PALETTE, strict=False))
+
+
+def _key(figure: Any, axes: Any, colour: Colour, drawn: Any) -> None:
+    """Colour bar or key, right of the row."""
+    last = axes[-1]
+    if drawn is not None:
+        figure.colorbar(drawn, ax=list(axes), label=colour.name, extend="both", shrink=0.8, pad=0.02)
+        return
+    last.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        title=colour.name,
+        alignment="left",
+        markerscale=2,
+        handletextpad=0.2,
+    )

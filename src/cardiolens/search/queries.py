@@ -1,0 +1,126 @@
+"""Looking in an index: by words, or by a study."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cardiolens.errors import InputError
+from cardiolens.models.dual_encoder import DualEncoder
+from cardiolens.search.embedding import require_made_by
+from cardiolens.search.index import EmbeddingIndex
+from cardiolens.search.texts import embed_texts
+from cardiolens.study import View
+
+RankBy = Literal["study", "clip"]
+CLIPS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ClipHit:
+    """A clip of a study found: its plane and cosine similarity to the query."""
+
+    view: View
+    plane: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A study found; `clips` are its best ones, best first; `score` is a cosine similarity."""
+
+    rank: int
+    key: str
+    score: float
+    clips: tuple[ClipHit, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        out = asdict(self)
+        out["clips"] = [{"view": str(c.view), "plane": c.plane, "score": c.score} for c in self.clips]
+        return out
+
+
+def search(
+    model: DualEncoder,
+    index: EmbeddingIndex,
+    query: str,
+    top: int = 10,
+    *,
+    by: RankBy = "study",
+    views: Collection[View] | None = None,
+) -> list[Hit]:
+    """Studies whose cines are nearest to a text, with their best clips.
+
+    Args:
+        query: a sentence as a report would have it.
+        top: studies wanted; fewer come where the index holds fewer.
+        by: "study" ranks by the vector of the whole study (mean over views), "clip" by its single best clip.
+        views: look at these views only.
+
+    Raises:
+        InputError: an empty query, an index of another model, or none of the views in it.
+        CheckpointError: a model without text tower.
+    """
+    if not query.strip():
+        raise InputError("an empty query finds nothing; say what to look for, as a report would")
+    require_made_by(model, index)
+    looked_in = _of_views(index, views)
+    return _ranked(looked_in, embed_texts(model, [query])[0], top, by)
+
+
+def similar(
+    index: EmbeddingIndex, key: str, top: int = 10, *, by: RankBy = "study", views: Collection[View] | None = None
+) -> list[Hit]:
+    """Studies nearest to a study of the index, never itself nor another of the same patient.
+
+    Raises:
+        InputError: no such study in the index, or no study of another patient.
+    """
+    index.require_clips()
+    if key not in index.studies:
+        raise InputError(f"the index has no study {key}; it has {len(index.studies)}, such as {index.studies[0]}")
+    asked = _of_views(index, views)
+    if key not in asked.studies:
+        raise InputError(f"{key} has none of the views asked for")
+    keys, vectors = asked.study_vectors()
+    vector = vectors[keys.index(key)]
+    own = index.patient(key)
+    others = np.array([index.patient(k) != own for k in asked.keys], dtype=bool)
+    if not others.any():
+        raise InputError(f"the index holds no study of another patient than that of {key}; nothing to compare with")
+    return _ranked(asked.take(others), vector, top, by)
+
+
+def _of_views(index: EmbeddingIndex, views: Collection[View] | None) -> EmbeddingIndex:
+    if views is None:
+        return index
+    chosen = np.array([view in views for view in index.views], dtype=bool)
+    if not chosen.any():
+        there = ", ".join(sorted({str(view) for view in index.views}))
+        raise InputError(f"the index holds no clip of {', '.join(map(str, views)) or 'no view'}; it has {there}")
+    return index.take(chosen)
+
+
+def _ranked(index: EmbeddingIndex, vector: npt.NDArray[np.float32], top: int, by: RankBy) -> list[Hit]:
+    if top < 1:
+        raise InputError(f"top must be at least 1, got {top}")
+    if by not in ("study", "clip"):
+        raise InputError(f"studies are ranked by 'study' or by 'clip', not {by!r}")
+    of_clip = index.rows @ vector
+    if by == "study":
+        of_study = index.study_vectors()[1] @ vector
+    else:
+        of_study = np.full(len(index.studies), -np.inf, dtype=np.float32)
+        np.maximum.at(of_study, index.study_of, of_clip)
+    best = np.argsort(-of_study, kind="stable")[:top]
+    hits = []
+    for rank, study in enumerate(best, 1):
+        clips = np.flatnonzero(index.study_of == study)
+        clips = clips[np.argsort(-of_clip[clips], kind="stable")][:CLIPS_SHOWN]
+        found = tuple(ClipHit(index.views[i], index.planes[i], float(of_clip[i])) for i in clips)
+        hits.append(Hit(rank, index.studies[study], float(of_study[study]), found))
+    return hits
