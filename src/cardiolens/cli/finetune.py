@@ -1,9 +1,13 @@
 """`cardiolens finetune`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cardiolens.store import StudyStore
+    from cardiolens.training.recipe import FinetuneRecipe
 
 
 def finetune(
@@ -14,6 +18,13 @@ def finetune(
     cache: Annotated[
         Path | None,
         typer.Option(help="Where prepared clips and a frozen encoder's features are kept, to share them between runs."),
+    ] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run folder of a pretraining: start from each of its checkpoints in turn, and write sweep.csv and "
+            "sweep.png, the error against the epoch of pretraining."
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -28,6 +39,7 @@ def finetune(
     Where the split has a part named calibration, the model gets a prediction interval and an out-of-domain check.
 
     Example: cardiolens finetune recipes/shad_tiny_lvef.yaml --store cohort --weights runs/shad_tiny_pretrain/final
+    Sweep:   cardiolens finetune recipes/shad_tiny_lvef.yaml --store cohort --sweep runs/shad_tiny_pretrain
     """
     from cardiolens.training.recipe import FinetuneRecipe, load_recipe
     from cardiolens.training.run import open_store
@@ -35,6 +47,26 @@ def finetune(
 
     overrides = list(set_ or ()) + ([f"weights={weights}"] if weights else [])
     settings = load_recipe(recipe, FinetuneRecipe, overrides)
-    final = run(settings, open_store(settings, store), out or Path("runs") / settings.name, cache)
+    out = out or Path("runs") / settings.name
+    if sweep is not None:
+        _sweep(settings, open_store(settings, store), sweep, out, cache)
+        return
+    final = run(settings, open_store(settings, store), out, cache)
     typer.echo(f"model: {final}")
     typer.echo(f"predictions and metrics: {final.parent}")
+
+
+def _sweep(settings: "FinetuneRecipe", store: "StudyStore", run: Path, out: Path, cache: Path | None) -> None:
+    from cardiolens.errors import RecipeError
+    from cardiolens.evaluation.sweep import draw_sweep
+    from cardiolens.training.sweep import sweep
+
+    if settings.weights is not None:
+        raise RecipeError("--sweep takes its weights from the checkpoints of the run; leave --weights out")
+    rows = sweep(settings, store, run, out, cache)
+    part = "test" if any(row["part"] == "test" for row in rows) else rows[0]["part"]
+    draw_sweep(rows, out / "sweep.png", part=part)
+    for row in rows:
+        if row["part"] == part:
+            typer.echo(f"epoch {row['epoch']:4d}   {part} {row['metric']} {row['value']:.3f}")
+    typer.echo(f"{out / 'sweep.csv'}, {out / 'sweep.png'}")
