@@ -36,6 +36,7 @@ from cardiolens.hub import load_model
 from cardiolens.objectives import flood
 from cardiolens.store import StudyStore
 from cardiolens.study import Cine, Study
+from cardiolens.text.token_store import TokenStore
 from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training.contrastive import ContrastiveModule, pairs_loader
 from cardiolens.training.data import ClipSource
@@ -100,8 +101,9 @@ def pretraining(options: argparse.Namespace, store: StudyStore) -> ContrastiveMo
 
 
 def first_batch(module: ContrastiveModule, source: ClipSource) -> ContrastBatch:
-    keys = source.store.keys()
-    loader: Any = pairs_loader(module.settings, source, keys, module.model.text_tower().tokenize, train=True)
+    keys, tokenizer = source.store.keys(), module.model.text_tower().tokenizer
+    tokens = TokenStore.build({key: source.store.report(key) or "" for key in keys}, tokenizer)
+    loader: Any = pairs_loader(module.settings, source, keys, tokens, tokenizer, max_tokens=128, train=True)
     batch: ContrastBatch = next(iter(loader))
     return batch
 

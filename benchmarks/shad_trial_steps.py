@@ -267,10 +267,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
-def index_of(context: Context, model: DualEncoder, data: str, keys: Sequence[str]) -> Any:
+def index_of(context: Context, model: DualEncoder, data: str) -> Any:
     from cardiolens.search import embed_store
 
-    return embed_store(model, context.store(data), keys, folder=context.out / "index" / data)
+    return embed_store(model, context.store(data), list(context.keys(data)), folder=context.cache)
 
 
 def zero_shot_step(batch: int) -> Step:
@@ -281,8 +281,8 @@ def zero_shot_step(batch: int) -> Step:
         rows: list[Row] = []
         for data in ("internal", *EXTERNAL):
             keys = context.keys(data)
-            table = zero_shot(model, index_of(context, model, data, keys)).loc[list(keys)]
-            scores = {c.column: table[c.name].to_numpy(float) for c in CONDITIONS if c.name in table}
+            table = zero_shot(model, index_of(context, model, data)).loc[list(keys)]
+            scores = {name: table[name].to_numpy(float) for name in table.columns}
             rows += area_rows(context, data, keys, scores, "zero_shot_auroc")
         return [{**row, "arm": f"contrastive, batch {batch}"} for row in rows]
 
@@ -291,19 +291,19 @@ def zero_shot_step(batch: int) -> Step:
 
 def retrieval_step(batch: int) -> Step:
     def work(context: Context) -> list[Row]:
-        from cardiolens.search import embed_reports, retrieval
+        from cardiolens.search import retrieve_reports
 
         model = load_model(context.contrastive(batch) / "final")
         rows: list[Row] = []
         for data in ("internal", *EXTERNAL):
-            store, keys = context.store(data), context.keys(data)
-            order, video = index_of(context, model, data, keys).study_vectors()
-            text = embed_reports(model, [store.report(key) or "" for key in order])
-            found = retrieval(video, text)
+            found = retrieve_reports(model, index_of(context, model, data), context.store(data))[0]
             for way in ("study_to_report", "report_to_study"):
                 ranks = getattr(found, way)
-                pairs = {"r_at_1": ranks.r1, "r_at_5": ranks.r5, "r_at_10": ranks.r10, "median_rank": ranks.median_rank}
-                rows += [{"data": data, "metric": f"{way}_{m}", "value": v, "n": len(keys)} for m, v in pairs.items()]
+                row: Row = {"data": data, "n": found.n}
+                for at, share in ranks.recall.items():
+                    limits = {"value": share.value, "low": share.low, "high": share.high}
+                    rows.append({**row, "metric": f"{way}_r_at_{at}", **limits})
+                rows.append({**row, "metric": f"{way}_median_rank", "value": float(ranks.median_rank)})
         return [{**row, "arm": f"contrastive, batch {batch}"} for row in rows]
 
     return Step(f"retrieval_b{batch}", (f"pretrain_b{batch}",), work)
@@ -348,8 +348,8 @@ def rescan_step(arm: str, lvef_run: str) -> Step:
             found = rescan_agreement(first, second)
             figures = {
                 "within_subject_cv_pct": (found.cv_pct, None, None),
-                "icc_2_1": (found.icc_agreement.value, found.icc_agreement.low, found.icc_agreement.high),
-                "rescan_bias": (found.bias, found.limits_low, found.limits_high),
+                "icc_2_1": (found.icc.agreement.value, found.icc.agreement.low, found.icc.agreement.high),
+                "rescan_bias": (found.limits.bias, found.limits.low, found.limits.high),
             }
             rows += [
                 {"metric": f"{metric}_of_{what}_lvef", "value": v, "low": low, "high": high, "n": len(first)}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,8 +15,10 @@ from safetensors.torch import load_file
 
 from cardiolens.errors import CardiolensError, CheckpointError, TrainingError
 from cardiolens.models.text import TextEncoder
+from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training import contrastive
 from cardiolens.training.contrastive import pretrain, start_model
+from cardiolens.training.pairs import report_tokens
 from cardiolens.training.recipe import PretrainRecipe, load_recipe
 from cardiolens.training.run import RunFolder
 
@@ -232,3 +235,17 @@ def test_the_command_on_two_processes_ends_as_on_one_with_the_same_batch(small_s
     assert val2 == pytest.approx(val, rel=1e-3)
     for name, value in weights.items():
         assert torch.allclose(weights2[name], value, atol=1e-4), name
+
+
+def test_reports_are_tokenised_once_and_anew_when_they_changed(small_store, tmp_path):
+    keys = small_store.keys()[:4]
+    tokenizer = ReportTokenizer.train([small_store.report(key) for key in keys], vocabulary=300)
+    path = tmp_path / "tokens.npz"
+    first = report_tokens(path, small_store, keys, tokenizer)
+    made = path.stat().st_mtime_ns
+    again = report_tokens(path, small_store, keys, tokenizer)
+    assert path.stat().st_mtime_ns == made
+    assert (again.draw(keys[0], 2, np.random.default_rng(0)) == first.draw(keys[0], 2, np.random.default_rng(0))).all()
+    assert set(report_tokens(path, small_store, keys[:2], tokenizer).keys) == set(keys[:2])
+    path.write_bytes(b"half a file")
+    assert set(report_tokens(path, small_store, keys, tokenizer).keys) == set(keys)

@@ -71,9 +71,8 @@ class TokenStore:
                 ids.extend(encoded.ids)
                 sentences.append(len(ids))
             studies.append(len(sentences) - 1)
-        texts = hashlib.sha256(json.dumps(dict(reports)).encode()).hexdigest()
         arrays = (np.array(ids, np.int32), np.array(sentences, np.int64), np.array(studies, np.int64))
-        return cls(list(reports), *arrays, vocabulary_sha256(tokenizer), texts)
+        return cls(list(reports), *arrays, vocabulary_sha256(tokenizer), reports_sha256(reports))
 
     def save(self, path: Path) -> None:
         """Write the file whole."""
@@ -148,6 +147,11 @@ def pad_tokens(rows: Iterable[npt.NDArray[np.int32]], tokenizer: ReportTokenizer
         ids[i, : len(whole)] = whole
         mask[i, : len(whole)] = True
     return TokenBatch(ids, mask, sum(len(row) > max_tokens - 2 for row in kept))
+
+
+def reports_sha256(reports: Mapping[str, str]) -> str:
+    """Over keys and texts, in their order."""
+    return hashlib.sha256(json.dumps(dict(reports)).encode()).hexdigest()
 
 
 def vocabulary_sha256(tokenizer: ReportTokenizer) -> str:

@@ -22,9 +22,10 @@ from cardiolens.hub import load_model, save_model
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.objectives import flood, info_nce
 from cardiolens.store import StudyStore
+from cardiolens.text.token_store import TokenStore
 from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training.data import ClipSource, Draw
-from cardiolens.training.pairs import ContrastBatch, ReportPairs, Tokenise, contrast_loader
+from cardiolens.training.pairs import ContrastBatch, ReportPairs, contrast_loader, report_tokens
 from cardiolens.training.processes import gather_pairs
 from cardiolens.training.recipe import PretrainRecipe
 from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
@@ -187,9 +188,10 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
     train_keys, val_keys = (_with_report(store, split, part) for part in ("train", "val"))
     model = start_model(recipe, store, train_keys)
     source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache)
-    tokenise = model.text_tower().tokenize
+    tower = model.text_tower()
+    tokens = report_tokens(folder.path / "tokens.npz", store, [*train_keys, *val_keys], tower.tokenizer)
     loaders = [
-        pairs_loader(recipe, source, keys, tokenise, train=train)
+        pairs_loader(recipe, source, keys, tokens, tower.tokenizer, train=train, max_tokens=tower.config.max_tokens)
         for keys, train in ((train_keys, True), (val_keys, False))
     ]
     module = ContrastiveModule(model, recipe)
@@ -219,19 +221,33 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
 
 
 def pairs_loader(
-    recipe: PretrainRecipe, source: ClipSource, keys: Sequence[str], tokenise: Tokenise, *, train: bool
+    recipe: PretrainRecipe,
+    source: ClipSource,
+    keys: Sequence[str],
+    tokens: TokenStore,
+    tokenizer: ReportTokenizer,
+    *,
+    max_tokens: int,
+    train: bool,
 ) -> DataLoader[Draw]:
-    """Batches of some studies, drawn and dealt as the recipe says."""
+    """Batches of some studies, drawn and dealt as the recipe says; texts are cut at `max_tokens`."""
     pairs = ReportPairs(
         source,
         keys,
+        tokens,
         seed=recipe.seed,
         sentences=recipe.text.sentences,
         clips_per_study=recipe.clips_per_study,
         plane_sampling=recipe.plane_sampling,
     )
     return contrast_loader(
-        pairs, tokenise, batch=recipe.optimiser.batch, seed=recipe.seed, train=train, workers=recipe.workers
+        pairs,
+        tokenizer,
+        max_tokens=max_tokens,
+        batch=recipe.optimiser.batch,
+        seed=recipe.seed,
+        train=train,
+        workers=recipe.workers,
     )
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cardiolens.clips import PlaneSampling
-from cardiolens.text.sentences import sample_sentences
+from cardiolens.errors import ReportError
+from cardiolens.store import StudyStore
+from cardiolens.text.token_store import TokenStore, pad_tokens, reports_sha256
+from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training.data import ClipSource, Draw, EpochSampler, generator_for
 from cardiolens.training.processes import DealtBatches
 
-Tokenise = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -39,10 +46,10 @@ class ContrastBatch:
 
 @dataclass(frozen=True)
 class Pair:
-    """One study of a draw: clips (channel, time, row, col) and some sentences of its report."""
+    """One study of a draw: clips (channel, time, row, col) and the tokens of some sentences of its report."""
 
     clips: list[Tensor]
-    text: str
+    tokens: npt.NDArray[np.int32]
     epoch: int
     study: str
 
@@ -51,6 +58,7 @@ class ReportPairs(Dataset[Pair]):
     """Studies with reports: clips of one draw and some random sentences of the report.
 
     Args:
+        tokens: of the reports of all `keys`.
         clips_per_study: "1" for one random plane of one random view, "views" for one of every view, "all".
         plane_sampling: which planes of a view the draw is made from.
     """
@@ -59,15 +67,16 @@ class ReportPairs(Dataset[Pair]):
         self,
         source: ClipSource,
         keys: Sequence[str],
+        tokens: TokenStore,
         *,
         seed: int,
         sentences: int,
         clips_per_study: str,
         plane_sampling: PlaneSampling,
     ) -> None:
-        self.source, self.keys, self.seed, self.sentences = source, list(keys), seed, sentences
+        self.source, self.keys, self.tokens = source, list(keys), tokens
+        self.seed, self.sentences = seed, sentences
         self.clips_per_study, self.plane_sampling = clips_per_study, plane_sampling
-        self.reports = [source.store.report(key) or "" for key in self.keys]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -82,18 +91,45 @@ class ReportPairs(Dataset[Pair]):
                 views = [views[generator.integers(len(views))]]
             choices = [[p for p in planes if p[0] == view] for view in views]
             planes = [some[generator.integers(len(some))] for some in choices]
-        text = " ".join(sample_sentences(self.reports[index], self.sentences, generator))
-        return Pair([self.source.clip(key, view, plane) for view, plane in planes], text, epoch, key)
+        tokens = self.tokens.draw(key, self.sentences, generator)
+        return Pair([self.source.clip(key, view, plane) for view, plane in planes], tokens, epoch, key)
+
+
+def report_tokens(path: Path, store: StudyStore, keys: Sequence[str], tokenizer: ReportTokenizer) -> TokenStore:
+    """Reports of some studies as tokens: read from `path`, or made now and kept there.
+
+    A file of other reports or of another vocabulary is made anew.
+    """
+    reports = {key: store.report(key) or "" for key in keys}
+    if path.exists():
+        try:
+            kept = TokenStore.load(path, tokenizer)
+        except ReportError as error:
+            logger.warning("%s", error)
+        else:
+            if kept.reports_sha256 == reports_sha256(reports):
+                return kept
+    tokens = TokenStore.build(reports, tokenizer)
+    tokens.save(path)
+    return tokens
 
 
 def contrast_loader(
-    pairs: ReportPairs, tokenise: Tokenise, *, batch: int, seed: int, train: bool, workers: int = 0
+    pairs: ReportPairs,
+    tokenizer: ReportTokenizer,
+    *,
+    max_tokens: int,
+    batch: int,
+    seed: int,
+    train: bool,
+    workers: int = 0,
 ) -> DataLoader[Draw]:
     """Batches of `ContrastBatch`, dealt between the processes.
 
     In training a last batch that is not whole is left out, since it would have fewer negatives.
 
     Args:
+        max_tokens: where a text is cut, [CLS] and [SEP] included.
         batch: studies a step and process.
         workers: processes that read ahead; the batches do not depend on their number.
     """
@@ -101,9 +137,10 @@ def contrast_loader(
     def collate(items: list[Pair]) -> ContrastBatch:
         clips = [clip for item in items for clip in item.clips]
         owner = torch.tensor([i for i, item in enumerate(items) for _ in item.clips])
-        tokens, mask = tokenise([item.text for item in items])
+        text = pad_tokens([item.tokens for item in items], tokenizer, max_tokens=max_tokens)
+        ids, mask = torch.from_numpy(text.ids), torch.from_numpy(text.mask)
         studies = tuple(item.study for item in items)
-        return ContrastBatch(torch.stack(clips), owner, tokens, mask, items[0].epoch, studies)
+        return ContrastBatch(torch.stack(clips), owner, ids, mask, items[0].epoch, studies)
 
     batches = DealtBatches(EpochSampler(len(pairs), seed, shuffle=train), batch, drop_last=train)
     return DataLoader(
