@@ -91,3 +91,11 @@ def test_bad_vocabularies_are_refused(tmp_path):
         ReportTokenizer.load(tmp_path)
     with pytest.raises(InputError, match="at least"):
         ReportTokenizer.train(["x"], vocabulary=10)
+
+
+def test_the_vocabulary_of_the_package_spells_common_words_of_reports_whole():
+    tokenizer = ReportTokenizer.of_package()
+    words = ["ventricle", "ejection", "pericardial", "effusion", "hypertrophy", "amyloidosis", "stenosis", "lvef"]
+    ids = tokenizer([" ".join(words)], max_tokens=64)
+    assert int(ids.mask.sum()) == len(words) + 2
+    assert tokenizer.words(tokenizer(["Zwölf %"], max_tokens=8).ids[0].tolist())  # anything in English letters is spelt

@@ -27,7 +27,7 @@ from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training.data import ClipSource, Draw
 from cardiolens.training.pairs import ContrastBatch, ReportPairs, contrast_loader, report_tokens
 from cardiolens.training.processes import gather_pairs
-from cardiolens.training.recipe import PretrainRecipe
+from cardiolens.training.recipe import PretrainRecipe, TextRecipe
 from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
 from cardiolens.transforms import ClipTransform, augmix
 
@@ -266,7 +266,7 @@ def _with_report(store: StudyStore, split: Split, part: str) -> list[str]:
 def start_model(recipe: PretrainRecipe, store: StudyStore, train_keys: list[str]) -> DualEncoder:
     """The video tower of the recipe with a text tower: that of its weights, a BERT folder, or a small one from scratch.
 
-    The vocabulary of one from scratch comes from the training reports alone.
+    The vocabulary of one from scratch is that of the package, or comes from the training reports alone.
     """
     settings = recipe.text
     options = {"pooling": settings.pooling, "max_tokens": settings.max_tokens, "freeze_layers": settings.freeze_layers}
@@ -288,13 +288,18 @@ def start_model(recipe: PretrainRecipe, store: StudyStore, train_keys: list[str]
             "Hugging Face BERT) the text tower starts from random weights: name a folder, or set freeze_layers to 0"
         )
     else:
-        corpus = [store.report(key) or "" for key in train_keys]
-        tokenizer = ReportTokenizer.train(corpus, vocabulary=settings.vocabulary)
+        tokenizer = _small_vocabulary(settings, store, train_keys)
         model = load_model(recipe.model, recipe.weights, text={"tokenizer": tokenizer, **options})
     _check_norms(recipe, model)
     model.text_tower()
     model.train()
     return model
+
+
+def _small_vocabulary(settings: TextRecipe, store: StudyStore, train_keys: Sequence[str]) -> ReportTokenizer:
+    if settings.vocabulary == "package":
+        return ReportTokenizer.of_package()
+    return ReportTokenizer.train([store.report(key) or "" for key in train_keys], vocabulary=settings.vocabulary)
 
 
 def _check_norms(recipe: PretrainRecipe, model: DualEncoder) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,8 @@ _LATER = (
     "target",
     "labels",
     "each",
+    "pretrain_split",
+    "sensitivity",
 )  # settings that did not exist from the start, see `_Run.hash`
 
 
@@ -39,8 +41,9 @@ class SplitRecipe(_Strict):
 class TextRecipe(_Strict):
     """How reports become tokens and one vector."""
 
-    pretrained: str | None = None  # folder of a Hugging Face BERT; None trains a small one with its own vocabulary
-    vocabulary: int = Field(4000, ge=100)  # words of that vocabulary
+    pretrained: str | None = None  # folder of a Hugging Face BERT; None trains a small one from random weights
+    vocabulary: Annotated[int, Field(ge=100)] | Literal["package"] = "package"  # of the small one: that of the
+    # package, or so many words learned from the training reports
     sentences: int = Field(5, ge=1)  # drawn anew at each step (Shad et al.)
     max_tokens: int = Field(128, ge=8)
     pooling: Literal["cls", "mean", "max"] = "mean"
@@ -160,12 +163,14 @@ class FinetuneRecipe(_Run):
     unit: str = "%"
     labels: tuple[str, ...] = ()  # columns of labels.csv, for conditions; none named takes all of the 35 that are there
     each: bool = False  # one model a condition, as in the paper; else one head for all
+    pretrain_split: str | None = None  # split file of the run that the weights come from; None: looked for beside them
     fraction: float = Field(1.0, gt=0, le=1)  # of the training patients
     fraction_seed: int = 0
     plane_sampling: PlaneSampling = "random_half"
     huber_delta: float = Field(5.0, gt=0)  # in the label's unit; not given by the paper, ours
     select: Literal["best", "last"] = "best"  # epoch kept, by validation error
     coverage: float = Field(0.9, gt=0, lt=1)  # of the prediction interval, from the part `calibration` of the split
+    sensitivity: float | None = Field(None, gt=0, le=1)  # of the threshold of a condition; None: greatest Youden index
     domain: bool = True  # fit the out-of-domain reference, where there is such a part
 
     @field_validator("devices")
