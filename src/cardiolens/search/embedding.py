@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from cardiolens._version import __version__
 from cardiolens.datasets.splits import patient_of
 from cardiolens.errors import InputError, ReadError, StoreError
 from cardiolens.models.dual_encoder import DualEncoder
-from cardiolens.search.index import EmbeddingIndex, Rows
+from cardiolens.search.index import EmbeddingIndex, Progress, Rows
 from cardiolens.store import StudyStore
 from cardiolens.study import View
 from cardiolens.training.data import ClipSource
@@ -29,9 +29,6 @@ from cardiolens.transforms import ClipTransform
 log = logging.getLogger(__name__)
 
 Space = Literal["embedding", "features"]
-Progress = Callable[[str, int, int], None]
-"""Called with a study, how many are done and how many there are."""
-
 _NAMED = 10  # skipped studies named in a message
 
 
@@ -39,6 +36,17 @@ def video_hash(model: DualEncoder) -> str:
     """What an index depends on: the video tower with its projection; heads and text tower do not enter."""
     parts = f"{state_hash(model.video_encoder)}{state_hash(model.video_proj)}"
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def title_of(model: DualEncoder) -> str:
+    """The model as figures name it: by its tag, else by the recipe it came from, else that it is untrained."""
+    card = model.card
+    if card.tag:
+        return card.full_name
+    recipe, epoch = (card.provenance.get(name) for name in ("recipe", "epoch"))
+    if recipe:
+        return f"{card.name} ({recipe}{'' if epoch is None else f', epoch {epoch}'})"
+    return f"{card.name} (untrained)" if any(note.startswith("untrained") for note in card.notes) else card.name
 
 
 def embed_store(
@@ -76,7 +84,7 @@ def embed_store(
     wanted = _wanted(store, keys)
     transform = ClipTransform.from_dict(model.card.transform)
     meta: dict[str, Any] = {
-        "model": model.card.full_name,
+        "model": title_of(model),
         "model_hash": video_hash(model),
         "transform": transform.to_dict(),
         "space": space,

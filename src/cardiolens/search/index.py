@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,8 @@ from cardiolens.study import View
 
 Rows = npt.NDArray[np.float32]
 StudyPooling = Literal["views", "clips"]
+Progress = Callable[[str, int, int], None]
+"""Called with what was done last, how many are done and how many there are."""
 
 _FORMAT = "cardiolens-index-1"
 _VIEWS = tuple(View)

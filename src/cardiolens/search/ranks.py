@@ -17,7 +17,7 @@ from scipy.stats import binom
 from cardiolens.errors import InputError
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.search.embedding import require_made_by
-from cardiolens.search.index import EmbeddingIndex
+from cardiolens.search.index import EmbeddingIndex, Progress
 from cardiolens.search.texts import SENTENCES, ReportVectors, embed_reports, require_text
 from cardiolens.stats import Proportion, proportion
 from cardiolens.store import StudyStore
@@ -106,6 +106,7 @@ def retrieve_reports(
     *,
     sentences: int = SENTENCES,
     level: float = 0.95,
+    progress: Progress | None = None,
 ) -> tuple[Retrieval, ReportVectors]:
     """The studies of an index against their own reports; those without one stand in `ReportVectors.without`.
 
@@ -117,7 +118,7 @@ def retrieve_reports(
     absent = [key for key in index.studies if key not in store]
     if absent:
         raise InputError(f"{len(absent)} studies of the index are not in {store.path}, first {absent[0]}")
-    reports = embed_reports(model, store, index.studies, sentences=sentences)
+    reports = embed_reports(model, store, index.studies, sentences=sentences, progress=progress)
     keys, vectors = index.study_vectors()
     places = {key: i for i, key in enumerate(keys)}
     return retrieval(vectors[[places[key] for key in reports.keys]], reports.rows, level=level), reports

@@ -10,7 +10,7 @@ import torch
 
 from cardiolens.errors import CheckpointError, InputError, ReportError
 from cardiolens.models.dual_encoder import DualEncoder
-from cardiolens.search.index import Rows
+from cardiolens.search.index import Progress, Rows
 from cardiolens.store import StudyStore
 from cardiolens.text.sentences import split_sentences
 
@@ -42,27 +42,33 @@ def require_text(model: DualEncoder) -> None:
         )
 
 
-def embed_texts(model: DualEncoder, texts: Sequence[str]) -> Rows:
-    """(text, 512) of unit length, a batch at a time; the same whatever the batch."""
+def embed_texts(model: DualEncoder, texts: Sequence[str], progress: Progress | None = None) -> Rows:
+    """(text, 512) of unit length, a batch at a time; `progress` counts texts."""
     require_text(model)
     if any(not text.strip() for text in texts) or not texts:
         raise InputError("an empty text cannot be embedded; say what to look for")
     was_training = model.training
     model.text_tower()
     model.eval()
+    rows: list[Rows] = []
     try:
         with torch.inference_mode():
-            rows = [
-                model.embed_text(list(texts[start : start + _BATCH])).float().cpu().numpy()
-                for start in range(0, len(texts), _BATCH)
-            ]
+            for start in range(0, len(texts), _BATCH):
+                rows.append(model.embed_text(list(texts[start : start + _BATCH])).float().cpu().numpy())
+                if progress is not None:
+                    progress("texts", min(start + _BATCH, len(texts)), len(texts))
     finally:
         model.train(was_training)
     return np.concatenate(rows)
 
 
 def embed_reports(
-    model: DualEncoder, store: StudyStore, keys: Sequence[str] | None = None, *, sentences: int = SENTENCES
+    model: DualEncoder,
+    store: StudyStore,
+    keys: Sequence[str] | None = None,
+    *,
+    sentences: int = SENTENCES,
+    progress: Progress | None = None,
 ) -> ReportVectors:
     """Whole reports: `sentences` at a time as in training, in report order, then the mean of the parts.
 
@@ -86,7 +92,7 @@ def embed_reports(
         raise ReportError(
             f"none of the {len(wanted)} studies has a report; bring them in with: cardiolens ingest --reports"
         )
-    rows = embed_texts(model, [text for texts in parts.values() for text in texts])
+    rows = embed_texts(model, [text for texts in parts.values() for text in texts], progress)
     owner = np.repeat(np.arange(len(parts)), [len(texts) for texts in parts.values()])
     total = np.zeros((len(parts), rows.shape[1]))
     np.add.at(total, owner, rows)

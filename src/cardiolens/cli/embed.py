@@ -1,0 +1,91 @@
+"""`cardiolens embed`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cardiolens.errors import InputError
+
+
+def embed(
+    store: Annotated[Path, typer.Argument(help="Store of studies.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name that `cardiolens models` lists, or a model folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of the index, such as index.safetensors.")],
+    weights: Annotated[Path | None, typer.Option(help="Published weights of that model, such as Kinetics'.")] = None,
+    split: Annotated[Path | None, typer.Option(help="Split file (split.json of a run); with --part.")] = None,
+    part: Annotated[str | None, typer.Option(help="Part of the split to embed, such as test.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Text file of study keys, one a line.")] = None,
+    features: Annotated[
+        bool,
+        typer.Option(
+            "--features",
+            help="Features before the projection, for maps of an encoder that never saw reports; no text finds them.",
+        ),
+    ] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of features shared with `finetune --cache`; kept afterwards.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
+    batch: Annotated[int, typer.Option(min=1, help="Clips at a time.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of the weights, where the model is untrained (a baseline).")] = 0,
+) -> None:
+    """Embed every usable plane of a store's studies into an index, for `search`, `zeroshot`, `retrieve` and `map`.
+
+    Stopped, it goes on where it was when the same command runs again; a grown store adds only what is new.  A study
+    that cannot be read is left out and told.
+
+    Example: cardiolens embed cohort --model runs/shad_tiny_pretrain/final --out cohort.index
+    """
+    import shutil
+
+    from cardiolens.cli._search import Bar, open_model
+    from cardiolens.search import EmbeddingIndex, embed_store
+    from cardiolens.store import StudyStore
+
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; --out names the file of the index")
+    studies = StudyStore(store)
+    chosen = _chosen(split, part, keys)
+    network = open_model(model, weights, device=device, seed=seed)
+    previous = EmbeddingIndex.load(out) if out.exists() else None
+    parts = cache or out.with_name(out.name + ".parts")
+    with Bar("embedding") as bar:
+        index = embed_store(
+            network,
+            studies,
+            chosen,
+            folder=parts,
+            batch=batch,
+            space="features" if features else "embedding",
+            previous=previous,
+            progress=bar,
+        )
+    index.save(out)
+    if cache is None:
+        shutil.rmtree(parts, ignore_errors=True)
+    skipped = index.meta["skipped"]
+    typer.echo(f"index: {out}: {len(index):,} clips of {len(index.studies):,} studies, {len(skipped):,} left out")
+    for key, why in skipped.items():
+        typer.echo(f"left out: {key}: {why}", err=True)
+    if skipped:
+        raise typer.Exit(1)
+
+
+def _chosen(split: Path | None, part: str | None, keys: Path | None) -> list[str] | None:
+    """Keys by split and part or by file; None for all."""
+    if (split is None) != (part is None) or (split is not None and keys is not None):
+        raise InputError("choose studies by --split and --part together, or by --keys, or neither for the whole store")
+    if split is not None and part is not None:
+        from cardiolens.datasets.splits import Split
+
+        return list(Split.load(split)[part])
+    if keys is None:
+        return None
+    try:
+        lines = keys.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{keys}: not a text file of keys") from None
+    return [line.strip() for line in lines if line.strip()]
