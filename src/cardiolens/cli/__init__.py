@@ -28,6 +28,11 @@ _ORDER = [
     "finetune",
     "predict",
     "evaluate",
+    "embed",
+    "search",
+    "zeroshot",
+    "retrieve",
+    "map",
 ]
 
 
