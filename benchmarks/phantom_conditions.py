@@ -26,7 +26,7 @@ from phantom_look import MATRIX, PHASES, Look
 
 from cardiolens.phantom.disease import sample_parameters
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.parts import N_SEGMENTS, Surgery, Tissue
+from cardiolens.phantom.heart.parts import N_SEGMENTS, Surgery, Tissue
 from cardiolens.stats import Auroc, auroc
 from cardiolens.study import View
 from cardiolens.text.conditions import CONDITION_NAMES, NORMAL

@@ -1,7 +1,7 @@
 """Looking at rendered pixels at places of the heart: what `phantom_conditions.py` measures with.
 
-A `Look` samples the images of one rendered study at points in heart coordinates (see `phantom.planes`).  The anatomy
-tells only where to look; every figure is made of pixels.
+A `Look` samples the images of one rendered study at points in heart coordinates (see
+`phantom.anatomy.planes`).  The anatomy tells only where to look; every figure is made of pixels.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy.typing as npt
 from scipy.ndimage import binary_dilation, binary_erosion, map_coordinates
 
 from cardiolens.phantom.anatomy import anatomy_of
-from cardiolens.phantom.canvas import Canvas
+from cardiolens.phantom.anatomy.motion import beat_times
+from cardiolens.phantom.anatomy.planes import heart_frame
+from cardiolens.phantom.anatomy.sampling import FlatTables, Sampler
+from cardiolens.phantom.anatomy.shapes import N_ANGLES, STEP_MM
+from cardiolens.phantom.anatomy.vessels import GreatVessels, great_vessels
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import masks
-from cardiolens.phantom.lumps import lump_of
-from cardiolens.phantom.motion import beat_times
+from cardiolens.phantom.heart.parts import Mass
 from cardiolens.phantom.mr import Contrast
-from cardiolens.phantom.parts import Mass
-from cardiolens.phantom.planes import heart_frame
+from cardiolens.phantom.painting.canvas import Canvas
+from cardiolens.phantom.painting.masses import lump_of
 from cardiolens.phantom.render import SHIFTS, render_study
-from cardiolens.phantom.sampling import FlatTables, Sampler
-from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
-from cardiolens.phantom.vessels import GreatVessels, great_vessels
+from cardiolens.phantom.truth.on_images import masks
 from cardiolens.study import View
 
 FloatArray = npt.NDArray[np.float64]

@@ -3,7 +3,7 @@
     python benchmarks/phantom_probe.py [--hearts 3000] [--normals 300] [--write]
 
 Hearts are drawn from the population "balanced" (every condition the main disease equally often), and some more normal
-ones.  No pixel is rendered: `labels.masks` says at end-diastole, end-systole and in early filling what each voxel of a
+ones.  No pixel is rendered: `truth.masks` says at end-diastole, end-systole and in early filling what each voxel of a
 clinical geometry is (short-axis planes of 8 mm every 10 mm and one plane each in 2CH, 3CH and 4CH, at 2 mm, planned
 with the renderer's errors).  From these masks come the usual measurements (`phantom_probe_measures.py`).  They are kept
 in a CSV beside the table, a row a heart, so that a run that was cut off goes on from there.

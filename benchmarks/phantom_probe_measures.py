@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_dilation, distance_transform_edt
 
+from cardiolens.phantom.anatomy.motion import beat_times
+from cardiolens.phantom.anatomy.planes import Planes, long_axis_plane, short_axis_planes
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import masks
-from cardiolens.phantom.motion import beat_times
-from cardiolens.phantom.planes import Planes, long_axis_plane, short_axis_planes
+from cardiolens.phantom.truth.on_images import masks
 from cardiolens.study import Cine, View
 
 FloatArray = npt.NDArray[np.float64]

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from phantom_look import FloatArray, Look, mean, run
 
-from cardiolens.phantom.canvas import VSD_PLACES
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.parts import Mass
-from cardiolens.phantom.thorax import Thorax
+from cardiolens.phantom.heart.parts import Mass
+from cardiolens.phantom.painting.canvas import VSD_PLACES
+from cardiolens.phantom.painting.thorax import Thorax
 from cardiolens.study import View
 
 _STEP = 0.5

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.covariates import EFFECTS
-from cardiolens.phantom.followup import BASELINE_5_YEARS, HAZARDS, LONGEST_YEARS, SHORTEST_YEARS, WEIBULL_SHAPE
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.parts import SURGERIES, Mass, Septa, Surgery, Tissue, Valves, Vessels
-from cardiolens.phantom.population import HEALTHY, POPULATIONS, RISKS, TRAITS, Figure
+from cardiolens.phantom.heart.parts import SURGERIES, Mass, Septa, Surgery, Tissue, Valves, Vessels
+from cardiolens.phantom.persons.covariates import EFFECTS
+from cardiolens.phantom.persons.followup import BASELINE_5_YEARS, HAZARDS, LONGEST_YEARS, SHORTEST_YEARS, WEIBULL_SHAPE
+from cardiolens.phantom.persons.population import HEALTHY, POPULATIONS, RISKS, TRAITS, Figure
 from cardiolens.text.conditions import CONDITION_NAMES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "phantom_parameters.md"
@@ -67,7 +67,7 @@ INTRO = """# Parameters of the phantom
 
 Every number that makes a phantom heart, where it may lie, what it is in health, and where that is from.  Written by
 `examples/phantom_parameters.py --write` from the code; the meaning of each field is in the docstrings of
-`cardiolens.phantom.heart` and `cardiolens.phantom.parts`.
+`cardiolens.phantom.heart.parameters` and `cardiolens.phantom.heart.parts`.
 
 A range is what the class accepts: wide enough for severe disease, and this package's choice.  Beyond it the class
 raises `PhantomError`.  "Package choice" means that the figure is plausible and nobody's measurement.
@@ -77,7 +77,8 @@ COVARIATES = """## Effects of covariates
 A healthy heart is drawn as: the mean of its sex (above), plus the person's effects (`covariates.effects_on`), plus a
 random residual of the stated SD.  Each covariate is 0 in the reference person: `age` counts years from 60, `bmi` kg/m²
 from 26, the rest are 0 or 1; `not_white` is every group but White.  So ordinary least squares with these covariates and
-sex, on a cohort of healthy hearts, is the true model and finds this table again (`tests/phantom/test_covariates.py`).
+sex, on a cohort of healthy hearts, is the true model and finds this table again
+(`tests/phantom/persons/test_covariates.py`).
 
 Cautions:
 
@@ -98,7 +99,7 @@ Two events by proportional hazards with a Weibull baseline (shape {shape:g}).  T
 and BMI 26 without any trait, LVEF 60 % and GLS 13 %, has a probability within five years of {death:g} % to die and of
 {failure:g} % to be diagnosed with heart failure (package choice).  The study ends {short:g} to {long:g} years after the
 scan, uniformly; nobody is lost before.  A Cox model with these covariates is the true one and finds this table again
-(`tests/phantom/test_followup.py`).
+(`tests/phantom/persons/test_followup.py`).
 """
 
 

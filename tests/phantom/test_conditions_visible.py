@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from cardiolens.phantom.anatomy import anatomy_of
+from cardiolens.phantom.anatomy.motion import beat_times
+from cardiolens.phantom.anatomy.planes import heart_frame
+from cardiolens.phantom.anatomy.vessels import great_vessels
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import masks
-from cardiolens.phantom.motion import beat_times
+from cardiolens.phantom.heart.parts import Mass, Septa, Surgery, Tissue, Valves, Vessels
 from cardiolens.phantom.mr import Contrast
-from cardiolens.phantom.parts import Mass, Septa, Surgery, Tissue, Valves, Vessels
-from cardiolens.phantom.planes import heart_frame
 from cardiolens.phantom.render import render_study
-from cardiolens.phantom.vessels import great_vessels
+from cardiolens.phantom.truth.on_images import masks
 from cardiolens.study import View
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

@@ -10,7 +10,7 @@ import pytest
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.enhancement import Enhancement, _Grain, _shares, enhance
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.parts import Tissue
+from cardiolens.phantom.heart.parts import Tissue
 from cardiolens.phantom.render import render_study
 from cardiolens.study import Cine, View
 

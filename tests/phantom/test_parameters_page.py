@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cardiolens.phantom.covariates import EFFECTS
-from cardiolens.phantom.followup import HAZARDS
+from cardiolens.phantom.persons.covariates import EFFECTS
+from cardiolens.phantom.persons.followup import HAZARDS
 from cardiolens.text.conditions import CONDITION_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,11 +12,11 @@ import pytest
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
+from cardiolens.phantom.anatomy.planes import heart_frame
 from cardiolens.phantom.disease import sample_parameters
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import landmarks, masks
-from cardiolens.phantom.planes import heart_frame
 from cardiolens.phantom.render import render_study
+from cardiolens.phantom.truth.on_images import landmarks, masks
 from cardiolens.study import View
 
 

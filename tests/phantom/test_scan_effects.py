@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import masks
 from cardiolens.phantom.mr import Contrast, Protocol
 from cardiolens.phantom.render import TRIGGER_DELAY, render_study
+from cardiolens.phantom.truth.on_images import masks
 from cardiolens.study import Cine, View
 
 HEART = HeartParameters()

@@ -8,7 +8,7 @@ import pytest
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.dicom.styles import STYLES
 from cardiolens.phantom.mr import contrast_of
-from cardiolens.phantom.population import POPULATIONS
+from cardiolens.phantom.persons.population import POPULATIONS
 from cardiolens.phantom.sites import SITES, site_named
 
 

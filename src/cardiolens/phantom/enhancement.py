@@ -19,11 +19,11 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.anatomy.planes import heart_frame
+from cardiolens.phantom.anatomy.shapes import N_ANGLES, segment_field
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import MASK_LABELS, masks
-from cardiolens.phantom.planes import heart_frame
 from cardiolens.phantom.render import THICKNESS
-from cardiolens.phantom.shapes import N_ANGLES, segment_field
+from cardiolens.phantom.truth.on_images import MASK_LABELS, masks
 from cardiolens.study import Cine, View
 
 FloatArray = npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class Enhancement:
 
     Attributes:
         lge, t2: uint16.
-        labels: uint8, `labels.MASK_LABELS`; what most of each voxel is, through the thickness of the slice.
+        labels: uint8, `truth.MASK_LABELS`; what most of each voxel is, through the thickness of the slice.
         scar: enhanced muscle, bright in `lge`; no_reflow: the dark core, not part of `scar`; edema: bright in `t2`,
             scar or not.  All three lie within the LV myocardium of `labels`.
     """

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.parts import check_whole
+from cardiolens.phantom.heart.parts import check_whole
 from cardiolens.store.atomic import PART, is_leftover, write_whole
 
 Progress = Callable[[int, int], None]

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
+from cardiolens.phantom.anatomy.planes import Planes, heart_frame, long_axis_plane, short_axis_planes
+from cardiolens.phantom.anatomy.sampling import FlatTables
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.mr import (
     Contrast,
@@ -26,10 +28,8 @@ from cardiolens.phantom.mr import (
     stretch,
     zoom_of,
 )
-from cardiolens.phantom.picture import Box, Picture, Scene, picture_of
-from cardiolens.phantom.planes import Planes, heart_frame, long_axis_plane, short_axis_planes
-from cardiolens.phantom.sampling import FlatTables
-from cardiolens.phantom.thorax import Thorax
+from cardiolens.phantom.painting.picture import Box, Picture, Scene, picture_of
+from cardiolens.phantom.painting.thorax import Thorax
 from cardiolens.study import Cine, Study, View
 
 SHIFTS = "phantom_shifts_mm"

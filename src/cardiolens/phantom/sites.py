@@ -4,7 +4,7 @@
     protocol = site.protocol(np.random.default_rng(0))
     site.style_of(protocol)                      # how its DICOM is laid out
 
-A site is its scanners, the habits of its operators, and its population (`population.POPULATIONS`, by name).  "default"
+A site is its scanners, the habits of its operators, and its population (`persons.POPULATIONS`, by name).  "default"
 is near the Sunnybrook cines (GE, 1.5 T; TR, TE, flip angle, matrix and field read off their headers); "biobank" follows
 the CMR protocol of the UK Biobank (Petersen et al., J Cardiovasc Magn Reson 2016;18:8: 1.5 T, TR 2.6 ms, TE 1.1 ms, 80
 degrees, parallel imaging 2, 1.8 x 1.8 x 8 mm with 2 mm gaps, 50 phases).  The other sites, and every spread, are this
@@ -96,7 +96,7 @@ class Site:
 
     Attributes:
         name; about: one line for a list.
-        population: name in `population.POPULATIONS`.
+        population: name in `persons.POPULATIONS`.
         styles: vendor to the layout of its DICOM (`phantom.dicom.STYLES`).
     """
 

@@ -17,9 +17,9 @@ from cardiolens.phantom.cohort.crop import crop_cine
 from cardiolens.phantom.cohort.order import StudyOrder
 from cardiolens.phantom.cohort.patient import another_day, draw_patient
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import masks
 from cardiolens.phantom.render import render_study
 from cardiolens.phantom.truth import truth_of
+from cardiolens.phantom.truth.on_images import masks
 from cardiolens.store import StudyStore
 from cardiolens.study import View
 from cardiolens.text.conditions import CONDITIONS

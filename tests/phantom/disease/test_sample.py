@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom import limits
 from cardiolens.phantom.disease import CAUSES, SCENARIOS, measured, sample_parameters
+from cardiolens.phantom.heart import limits
 from cardiolens.phantom.truth import truth_of
 from cardiolens.text.conditions import CONDITION_NAMES
 

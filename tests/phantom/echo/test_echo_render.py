@@ -13,14 +13,14 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
+from cardiolens.phantom.anatomy.motion import beat_times, emptying
+from cardiolens.phantom.anatomy.sampling import FlatTables
 from cardiolens.phantom.echo import Echo, render_echo
 from cardiolens.phantom.echo.beats import rhythm
 from cardiolens.phantom.echo.sector import sector_of, visible
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import classify
-from cardiolens.phantom.motion import beat_times, emptying
-from cardiolens.phantom.parts import Mass, Valves
-from cardiolens.phantom.sampling import FlatTables
+from cardiolens.phantom.heart.parts import Mass, Valves
+from cardiolens.phantom.truth.on_images import classify
 
 HEART = HeartParameters(body_seed=3)
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from cardiolens.phantom.anatomy import anatomy_of
+from cardiolens.phantom.anatomy.motion import beat_times
+from cardiolens.phantom.anatomy.sampling import FlatTables
 from cardiolens.phantom.echo.probe import Probe, place_probe
 from cardiolens.phantom.echo.tracing import N_CHORDS, Tracing, trace
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.labels import classify
-from cardiolens.phantom.motion import beat_times
-from cardiolens.phantom.sampling import FlatTables
 from cardiolens.phantom.truth import truth_of
+from cardiolens.phantom.truth.on_images import classify
 
 HEARTS = [
     HeartParameters(),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.heart.parts import Tissue
 from cardiolens.phantom.mr import Contrast, Protocol, contrast_of
 from cardiolens.phantom.mr.relaxation import TISSUES
-from cardiolens.phantom.parts import Tissue
 
 
 @pytest.mark.parametrize("wrong", [{"noise": -0.1}, {"blood": float("nan")}, {"scale": float("inf")}])

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom import limits
-from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.parts import Mass, Surgery, Valves
+from cardiolens.phantom.heart import HeartParameters, limits
+from cardiolens.phantom.heart.parts import Mass, Surgery, Valves
 from cardiolens.phantom.report import Report, compose_report, write_report
 from cardiolens.phantom.report.meaning import lv_function_of, meaning_of
 from cardiolens.phantom.truth import Truth, truth_of

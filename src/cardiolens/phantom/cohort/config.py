@@ -10,7 +10,7 @@ from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.dicom.styles import STYLES
 from cardiolens.phantom.disease import check_condition
-from cardiolens.phantom.parts import check_whole
+from cardiolens.phantom.heart.parts import check_whole
 from cardiolens.phantom.sites import site_named
 
 MOST_SEEDS = 1_000_000

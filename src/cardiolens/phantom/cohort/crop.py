@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from cardiolens.phantom.anatomy.planes import heart_frame
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.planes import heart_frame
 from cardiolens.study import Cine, Study, View
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
 from cardiolens.phantom.cohort.order import StudyOrder
-from cardiolens.phantom.covariates import Person, draw_person
 from cardiolens.phantom.disease import CAUSES, find_population, labelled, plausible, sample_parameters
-from cardiolens.phantom.followup import FollowUp, follow_up
 from cardiolens.phantom.heart import RANGES, HeartParameters
+from cardiolens.phantom.persons.covariates import Person, draw_person
+from cardiolens.phantom.persons.followup import FollowUp, follow_up
 from cardiolens.phantom.truth import Truth, truth_of
 
 _PERSONS = 40

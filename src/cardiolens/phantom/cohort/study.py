@@ -55,8 +55,8 @@ def is_finished(order: StudyOrder) -> bool:
 def make_study(order: StudyOrder) -> str:
     """Make one study; gives its name.  The same order gives the same bytes."""
     from cardiolens.phantom.cohort.patient import draw_patient
-    from cardiolens.phantom.curves import curves_of
     from cardiolens.phantom.report.writer import write_report
+    from cardiolens.phantom.truth.curves import curves_of
 
     patient = draw_patient(order)
     truth, protocol = patient.truth, protocol_of(order)
@@ -159,10 +159,10 @@ def _whole(final: Path) -> Iterator[Path]:
 
 
 def _write_masks(parameters: HeartParameters, study: Study, folder: Path) -> None:
-    """One NIfTI a view, uint8 (col, row, slice, time), with the numbers of `labels.MASK_LABELS`."""
+    """One NIfTI a view, uint8 (col, row, slice, time), with the numbers of `truth.MASK_LABELS`."""
     import nibabel
 
-    from cardiolens.phantom.labels import masks
+    from cardiolens.phantom.truth.on_images import masks
 
     folder.mkdir()
     for cine in study.cines:
@@ -176,7 +176,7 @@ def _write_masks(parameters: HeartParameters, study: Study, folder: Path) -> Non
 
 def _landmarks(parameters: HeartParameters, study: Study) -> dict[str, Any]:
     """View → name → (slice, time, 2) row and column, for the views that cut the valve plane and the apex."""
-    from cardiolens.phantom.labels import landmarks
+    from cardiolens.phantom.truth.on_images import landmarks
 
     found = {str(cine.view): landmarks(parameters, cine) for cine in study.cines}
     return {view: points for view, points in found.items() if all(np.isfinite(p).any() for p in points.values())}

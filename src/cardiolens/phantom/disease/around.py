@@ -7,8 +7,8 @@ from types import MappingProxyType
 import numpy as np
 
 from cardiolens.phantom.disease.draft import Draft, Rng, clip_normal, fail_pump, fibrillate, scale_lv
-from cardiolens.phantom.limits import AORTA_MM, LA_INDEX
-from cardiolens.phantom.parts import Mass
+from cardiolens.phantom.heart.limits import AORTA_MM, LA_INDEX
+from cardiolens.phantom.heart.parts import Mass
 
 
 def aortic_stenosis(draft: Draft, rng: Rng) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cardiolens.phantom import limits
-from cardiolens.phantom.heart import HeartParameters
+from cardiolens.phantom.heart import HeartParameters, limits
 from cardiolens.text.conditions import CONDITION_NAMES, NORMAL
 
 CAUSES = (

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cardiolens.phantom.heart import RANGES, HeartParameters
-from cardiolens.phantom.parts import N_SEGMENTS, Mass, Septa, Surgery, Tissue, Valves, Vessels
+from cardiolens.phantom.heart.parts import N_SEGMENTS, Mass, Septa, Surgery, Tissue, Valves, Vessels
 
 Rng = np.random.Generator
 

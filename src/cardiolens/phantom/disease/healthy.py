@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from cardiolens.phantom.covariates import Person, effects_on
 from cardiolens.phantom.disease.draft import Draft, Rng, clip_normal
-from cardiolens.phantom.parts import N_SEGMENTS
-from cardiolens.phantom.population import HEALTHY
+from cardiolens.phantom.heart.parts import N_SEGMENTS
+from cardiolens.phantom.persons.covariates import Person, effects_on
+from cardiolens.phantom.persons.population import HEALTHY
 
 
 def healthy(person: Person, rng: Rng) -> Draft:

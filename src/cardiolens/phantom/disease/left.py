@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 
 from cardiolens.phantom.disease.draft import Draft, Rng, clip_normal, fail_pump, fibrillate, scale_lv, scale_rv
-from cardiolens.phantom.limits import LV_EDVI
-from cardiolens.phantom.parts import N_SEGMENTS, Mass
+from cardiolens.phantom.heart.limits import LV_EDVI
+from cardiolens.phantom.heart.parts import N_SEGMENTS, Mass
 
 _ALL = tuple(range(1, N_SEGMENTS + 1))
 _TERRITORIES: Mapping[str, tuple[int, ...]] = MappingProxyType(

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from cardiolens.phantom.disease.draft import Draft, Rng, clip_normal, fail_pump, fibrillate, load_rv, scale_lv, scale_rv
-from cardiolens.phantom.limits import PULMONARY_TRUNK_MM, RA_INDEX, RV_EDVI
+from cardiolens.phantom.heart.limits import PULMONARY_TRUNK_MM, RA_INDEX, RV_EDVI
 
 
 def _reach_rv(draft: Draft, rng: Rng, least: float) -> None:

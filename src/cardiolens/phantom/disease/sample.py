@@ -9,13 +9,13 @@ import numpy as np
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
-from cardiolens.phantom.covariates import Person, draw_person
 from cardiolens.phantom.disease import around, left, right
 from cardiolens.phantom.disease.conditions import labelled
 from cardiolens.phantom.disease.draft import Draft, Rng, fibrillate
 from cardiolens.phantom.disease.healthy import healthy
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.population import POPULATIONS, Population
+from cardiolens.phantom.persons.covariates import Person, draw_person
+from cardiolens.phantom.persons.population import POPULATIONS, Population
 from cardiolens.text.conditions import CONDITION_NAMES, NORMAL
 
 Scenario = Callable[[Draft, Rng], None]

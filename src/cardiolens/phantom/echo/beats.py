@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.anatomy.motion import beat_times
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.motion import beat_times
 
 FloatArray = npt.NDArray[np.float64]
 

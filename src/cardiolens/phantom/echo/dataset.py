@@ -25,7 +25,7 @@ from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.echo.record import TRUTH, VIDEOS, EchoOrder, is_finished, make_clip, record_of
 from cardiolens.phantom.folder import Kind, Progress, check_counts, claim, make_all, sweep, write_manifest
-from cardiolens.phantom.parts import check_whole
+from cardiolens.phantom.heart.parts import check_whole
 from cardiolens.store.atomic import disk_errors, write_whole
 
 _log = logging.getLogger(__name__)

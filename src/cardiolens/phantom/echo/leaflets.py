@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from cardiolens.phantom.anatomy import Anatomy
-from cardiolens.phantom.brush import Image, cover, paint
+from cardiolens.phantom.anatomy.sampling import FlatTables
+from cardiolens.phantom.anatomy.solids import Image
 from cardiolens.phantom.echo.probe import FloatArray, Probe
 from cardiolens.phantom.echo.sector import Sector
-from cardiolens.phantom.labels import classify
-from cardiolens.phantom.sampling import FlatTables
+from cardiolens.phantom.painting.brush import cover, paint
+from cardiolens.phantom.truth.on_images import classify
 
 _STEP_MM = 0.5
 _WIDE_MM = 75.0

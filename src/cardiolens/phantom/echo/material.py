@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from cardiolens.phantom.anatomy import Anatomy
-from cardiolens.phantom.brush import Image
+from cardiolens.phantom.anatomy.sampling import FlatTables, Sampler, Surfaces
+from cardiolens.phantom.anatomy.shapes import N_ANGLES, STEP_MM
+from cardiolens.phantom.anatomy.solids import Image
 from cardiolens.phantom.echo.sector import Sector
-from cardiolens.phantom.sampling import FlatTables, Sampler, Surfaces
-from cardiolens.phantom.shapes import N_ANGLES, STEP_MM
 
 _QUIET_MM = 22.0  # beyond the pericardium, how far the heart drags its surroundings along
 

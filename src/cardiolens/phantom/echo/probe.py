@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cardiolens.phantom.anatomy.planes import LONG_AXIS_ANGLES_DEG
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.planes import LONG_AXIS_ANGLES_DEG
 from cardiolens.study import View
 
 FloatArray = npt.NDArray[np.float64]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import anatomy_of
+from cardiolens.phantom.anatomy.motion import beat_times
 from cardiolens.phantom.echo.beats import Rhythm, rhythm
 from cardiolens.phantom.echo.leaflets import LeafletPainter
 from cardiolens.phantom.echo.probe import FloatArray, Probe, place_probe
@@ -33,7 +34,6 @@ from cardiolens.phantom.echo.signal import (
 from cardiolens.phantom.echo.tissue import Tissue, tissue
 from cardiolens.phantom.echo.tracing import Tracing, trace
 from cardiolens.phantom.heart import HeartParameters
-from cardiolens.phantom.motion import beat_times
 from cardiolens.phantom.truth import Truth, truth_of
 
 _STREAMS = {"probe": 0, "rhythm": 1, "tissue": 2, "signal": 3, "breath": 4, "overlay": 5}

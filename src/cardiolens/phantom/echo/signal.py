@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from cardiolens.phantom.brush import Image
+from cardiolens.phantom.anatomy.solids import Image
 from cardiolens.phantom.echo.probe import FloatArray
 from cardiolens.phantom.echo.sector import Field, Sector
 

@@ -13,16 +13,17 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from cardiolens.phantom.anatomy import Anatomy
-from cardiolens.phantom.brush import Image, cover, paint
-from cardiolens.phantom.canvas import Canvas, Finding
+from cardiolens.phantom.anatomy.sampling import FlatTables, Sampler, Surfaces
+from cardiolens.phantom.anatomy.solids import Image
 from cardiolens.phantom.echo.leaflets import Leaflets, leaflets
 from cardiolens.phantom.echo.material import Carrier
 from cardiolens.phantom.echo.probe import FloatArray
 from cardiolens.phantom.echo.sector import Sector
-from cardiolens.phantom.findings import findings_of
-from cardiolens.phantom.flow import Jet
 from cardiolens.phantom.mr.contrast import Contrast
-from cardiolens.phantom.sampling import FlatTables, Sampler, Surfaces
+from cardiolens.phantom.painting.brush import cover, paint
+from cardiolens.phantom.painting.canvas import Canvas, Finding
+from cardiolens.phantom.painting.findings import findings_of
+from cardiolens.phantom.painting.flow import Jet
 
 _BLOOD, _MUSCLE, _ATRIAL_WALL, _FAT = 0.0018, 0.050, 0.036, 0.055
 _PERICARDIUM, _ANNULUS, _OUTSIDE = 0.26, 0.20, 0.022

@@ -13,10 +13,10 @@ import numpy as np
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.anatomy import Anatomy
+from cardiolens.phantom.anatomy.sampling import FlatTables
 from cardiolens.phantom.echo.probe import FloatArray, Probe
 from cardiolens.phantom.echo.sector import drifted
-from cardiolens.phantom.labels import classify
-from cardiolens.phantom.sampling import FlatTables
+from cardiolens.phantom.truth.on_images import classify
 
 N_CHORDS = 20
 _STEP_MM = 0.25

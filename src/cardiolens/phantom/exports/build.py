@@ -27,7 +27,7 @@ from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.exports.scan import Scan
 from cardiolens.phantom.folder import Kind, Progress, claim, read_record, sweep, write_manifest
-from cardiolens.phantom.parts import check_whole
+from cardiolens.phantom.heart.parts import check_whole
 from cardiolens.store.atomic import temporary_beside, write_whole
 
 _log = logging.getLogger(__name__)

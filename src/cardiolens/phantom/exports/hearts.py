@@ -11,8 +11,8 @@ import numpy as np
 from cardiolens.errors import PhantomError
 
 if TYPE_CHECKING:
-    from cardiolens.phantom.covariates import Person
     from cardiolens.phantom.heart import HeartParameters
+    from cardiolens.phantom.persons.covariates import Person
 
 _TRIES = 400
 Test = Callable[["HeartParameters"], bool]

@@ -66,7 +66,7 @@ def _write(case: Case) -> Record:
 
 def _planned(heart: HeartParameters, case: Case) -> tuple[Study, dict[View, Points]]:
     """A scan whose planes cut both hinges and the apex, and those as (time, landmark, 2) of x, y in pixels."""
-    from cardiolens.phantom.labels import landmarks
+    from cardiolens.phantom.truth.on_images import landmarks
 
     rng = case.rng("scan")
     for _ in range(_TRIES):

@@ -73,8 +73,8 @@ def scan_heart(
 
 
 def masks_of(parameters: HeartParameters, cine: Cine) -> Labels:
-    """`labels.MASK_LABELS` of every voxel, the atria left out: 1 LV, 2 LV muscle, 3 RV (slice, time, row, col)."""
-    from cardiolens.phantom.labels import masks
+    """`truth.MASK_LABELS` of every voxel, the atria left out: 1 LV, 2 LV muscle, 3 RV (slice, time, row, col)."""
+    from cardiolens.phantom.truth.on_images import masks
 
     labels = masks(parameters, cine)
     return np.where(labels <= 3, labels, 0).astype(np.uint8)

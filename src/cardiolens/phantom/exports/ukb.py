@@ -30,8 +30,8 @@ from cardiolens.study import View
 if TYPE_CHECKING:
     import numpy as np
 
-    from cardiolens.phantom.covariates import Person
     from cardiolens.phantom.heart import HeartParameters
+    from cardiolens.phantom.persons.covariates import Person
 
 TABLE = "ukb_fields.csv"
 HEADER = (
@@ -59,9 +59,9 @@ def _name(index: int) -> str:
 
 
 def _write(case: Case) -> Record:
-    from cardiolens.phantom.covariates import draw_person
     from cardiolens.phantom.dicom import write_dicom
     from cardiolens.phantom.disease import find_population
+    from cardiolens.phantom.persons.covariates import draw_person
 
     eid, rng = _name(case.index), case.rng("heart")
     person = draw_person(rng, find_population(_POPULATION))
@@ -110,8 +110,8 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _row(case: Case, eid: str, person: Person, heart: HeartParameters) -> Record:
-    from cardiolens.phantom.followup import follow_up
-    from cardiolens.phantom.population import ETHNIC_GROUPS
+    from cardiolens.phantom.persons.followup import follow_up
+    from cardiolens.phantom.persons.population import ETHNIC_GROUPS
 
     rng = case.rng("table")
     after = follow_up(person, heart, rng=rng)

@@ -16,10 +16,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from cardiolens.phantom.heart.parts import Tissue, check_ranges
 from cardiolens.phantom.mr.protocol import Protocol
 from cardiolens.phantom.mr.relaxation import TISSUES
 from cardiolens.phantom.mr.steady_state import slice_signal
-from cardiolens.phantom.parts import Tissue, check_ranges
 
 PROTON_HZ_PER_T = 42.577e6
 MAGNETISATION_TRANSFER: Mapping[str, float] = MappingProxyType(

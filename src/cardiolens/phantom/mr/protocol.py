@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.parts import check_choice, check_flags, check_ranges, check_tuple, check_whole
+from cardiolens.phantom.heart.parts import check_choice, check_flags, check_ranges, check_tuple, check_whole
 
 VENDORS = ("ge", "siemens", "philips")
 GATINGS = ("retrospective", "prospective")

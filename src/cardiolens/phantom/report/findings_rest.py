@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardiolens.phantom.parts import Mass
+from cardiolens.phantom.heart.parts import Mass
 from cardiolens.phantom.report import phrases as say_left
 from cardiolens.phantom.report import phrases_rest as say
 from cardiolens.phantom.report.scribe import Line, Scribe, upper_first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardiolens.phantom.limits import SMALL_TRUNK_MM
+from cardiolens.phantom.heart.limits import SMALL_TRUNK_MM
 from cardiolens.phantom.report import phrases_right as say
 from cardiolens.phantom.report.naming import aorta_values
 from cardiolens.phantom.report.scribe import Line, Scribe, upper_first

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cardiolens.phantom import limits
-from cardiolens.phantom.heart import HeartParameters
+from cardiolens.phantom.heart import HeartParameters, limits
 from cardiolens.phantom.report.meaning import Meaning, lv_function_of
 from cardiolens.phantom.truth import Truth
 

@@ -1,6 +1,6 @@
 """What a reader would conclude from the truth, in grades and categories, before a word is written.
 
-All limits are those of `cardiolens.phantom.limits`.
+All limits are those of `cardiolens.phantom.heart.limits`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
-from cardiolens.phantom import limits
-from cardiolens.phantom.heart import WALLS, HeartParameters
+from cardiolens.phantom.heart import WALLS, HeartParameters, limits
 from cardiolens.phantom.truth import Truth
 
 Pattern = Literal["none", "concentric", "asymmetric septal", "apical"]
