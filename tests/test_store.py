@@ -275,6 +275,19 @@ def test_leftovers_of_dead_writers_are_ignored_and_removed_and_living_ones_kept(
     assert [path.exists() for path in (dead, alive, foreign, table)] == [False, True, True, False]
 
 
+def test_leftovers_are_cleared_when_asked_and_only_of_a_store_that_is_open_for_writing(store):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead = store.path / "site_p1" / f".a7.h5.{atomic._host()}-{gone.pid}-00ff.part"
+    dead.write_bytes(b"half a study")
+    with pytest.raises(StoreError, match="mode='a' to clear"):
+        StudyStore(store.path).clear_leftovers()
+    assert dead.exists()
+    store.clear_leftovers()
+    assert not dead.exists()
+    assert store.keys() == [KEY]
+
+
 def test_values_that_cannot_be_held_are_refused(store):
     before = files_in(store)
     odd = Cine(View.CH2, np.ones((1, 2, 3, 4)), attributes={"When": object()})  # type: ignore[dict-item]

@@ -121,7 +121,7 @@ def ingest_units(
             counts[_SKIPPED] = len(old)
             manifest.run = {name: counts[name] for name in (INGESTED, _SKIPPED, REFUSED, FAILED)}
             manifest.run["seconds"] = round(time.monotonic() - started, 1)
-    StudyStore(store, mode="a")  # clears leftovers again: a process just killed may have looked alive at the start
+    opened.clear_leftovers()  # again: a process just killed may have looked alive at the start
     told = {name: counts[name] for name in (INGESTED, _SKIPPED, REFUSED, FAILED)}
     return IngestResult((*old, *fresh), told, manifest.to_dict())
 

@@ -56,7 +56,7 @@ class StudyStore:
         if mode == "a":
             with disk_errors(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-            self._remove_leftovers()
+            self.clear_leftovers()
         elif not self.path.is_dir():
             raise StoreError(f"no store at {self.path}; make one with: cardiolens ingest SRC --out {self.path}")
 
@@ -201,6 +201,16 @@ class StudyStore:
         with disk_errors(self._path_of(key)):
             self._path_of(key).unlink()
 
+    def clear_leftovers(self) -> None:
+        """Delete what killed writers left; what a living one writes stays.  Opening with "a" does so too."""
+        if self.mode != "a":
+            raise StoreError(f"{self.path} is open for reading; open it with mode='a' to clear leftovers")
+        of_studies = [Path(file.path) for _, file in self._files(PART)]
+        for path in (*of_studies, *self.path.glob(f".*{PART}")):
+            if is_leftover(path):
+                log.info("removing %s, left by an interrupted write", path.relative_to(self.path))
+                path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the files that this process holds open; they are opened again on use."""
         self._handles.close()
@@ -340,14 +350,6 @@ class StudyStore:
             layout = self._layout(file, key, view)
             dataset = file[layout.name]
             return np.stack([_published.read_plane(dataset, layout, plane) for plane in range(len(layout.planes))])
-
-    def _remove_leftovers(self) -> None:
-        """Delete temporary files of writers that are gone, of studies and of the tables beside them."""
-        of_studies = [Path(file.path) for _, file in self._files(PART)]
-        for path in (*of_studies, *self.path.glob(f".*{PART}")):
-            if is_leftover(path):
-                log.info("removing %s, left by an interrupted write", path.relative_to(self.path))
-                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
