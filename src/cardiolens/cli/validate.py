@@ -48,7 +48,7 @@ def validate(
     from cardiolens.validation import validate as run
 
     settings = Settings(level=level, n_resamples=resamples, seed=seed, minimum=minimum, projection=maps)
-    with _Progress() as progress:
+    with Bars() as progress:
         found = run(
             model,
             StudyStore(store),
@@ -65,7 +65,7 @@ def validate(
     _show(found)
 
 
-class _Progress:
+class Bars:
     """A bar for each stage, on the error stream."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class _Progress:
         self._bar = Progress(*columns, console=Console(stderr=True))
         self._tasks: dict[str, Any] = {}
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> "Bars":
         self._bar.start()
         return self
 

@@ -151,6 +151,7 @@ def _say_gaps(case: Case, found: Sequence[Scored], section: Section) -> None:
 
 
 def _tables(case: Case, found: Sequence[Scored]) -> list[Table]:
+    compared = any(not np.isnan(s.baseline).all() for s in found)
     p = {s.name: s.test.p_value if s.test else _NAN for s in found}
     holm, share = adjust_p_values(p), adjust_p_values(p, "benjamini-hochberg")
     rows = []
@@ -162,7 +163,7 @@ def _tables(case: Case, found: Sequence[Scored]) -> list[Table]:
             name: _value(s.report, name) for name in ("average_precision", "brier", "ece", "calibration_in_the_large")
         }
         row |= {"specificity_at_90_sensitivity": _value(s.report, "specificity_at_90_sensitivity")}
-        if case.baseline is not None:
+        if compared:
             row |= dict(zip(("baseline_auroc", "baseline_low", "baseline_high"), s.base_area, strict=True))
             row |= (
                 {"difference": s.test.difference, "difference_low": s.test.low, "difference_high": s.test.high}
@@ -179,7 +180,7 @@ def _tables(case: Case, found: Sequence[Scored]) -> list[Table]:
     ]
     detail = pd.DataFrame(metrics).rename(columns={"name": "metric"})
     caption = "AUROC of every condition, DeLong limits"
-    if case.baseline is not None:
+    if case.baseline is not None and compared:
         caption += (
             f"; against {case.baseline.title} with paired DeLong p, corrected after Holm and by false discovery rate"
         )
@@ -257,7 +258,8 @@ def _whiskers(case: Case, found: Sequence[Scored]) -> Drawn:
 def _rocs(case: Case, found: Sequence[Scored]) -> Drawn:
     from cardiolens.evaluation.figures import Drawn
 
-    against = f", dashed: {case.baseline.title}" if case.baseline is not None else ""
+    paired = case.baseline is not None and not all(np.isnan(s.base_area[0]) for s in found)
+    against = f", dashed: {case.baseline.title}" if case.baseline is not None and paired else ""
     subtitle = f"{case.reader.title}{against}; curves are never turned round"
     figure, axes = board(len(found), columns=5, side=(1.95, 2.05), title="ROC curves by condition", subtitle=subtitle)
     for each, scored in zip(axes, found, strict=True):

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from cardiolens.evaluation.style import GREY, INK, STYLE
 
 # Okabe & Ito's eight, in an order that keeps neighbours apart.
+_HEAD = 0.55  # inches for title and subtitle
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222", "#F0E442")
 
 
@@ -27,11 +28,14 @@ def board(
     columns = min(columns, panels)
     rows = ceil(panels / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(side[0] * columns, side[1] * rows + 0.7), layout="constrained")
+        height = side[1] * rows + _HEAD
+        figure = Figure(figsize=(side[0] * columns, height), layout="constrained")
         FigureCanvasAgg(figure)
+        engine: Any = figure.get_layout_engine()
+        engine.set(rect=(0, 0, 1, 1 - _HEAD / height))
         axes = [figure.add_subplot(rows, columns, place + 1) for place in range(panels)]
-        figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=11, fontweight="bold")
-        figure.text(0.01, 1 - 0.42 / figure.get_figheight(), subtitle, fontsize=8.5, color="#555555", va="top")
+        figure.text(0.01, 1 - 0.06 / height, title, fontsize=11, fontweight="bold", va="top")
+        figure.text(0.01, 1 - 0.30 / height, subtitle, fontsize=8.5, color="#555555", va="top")
     return figure, axes
 
 
@@ -80,6 +84,11 @@ def readable(name: str) -> str:
 
     by_column = {condition.column: condition.name for condition in CONDITIONS}
     return by_column.get(name, "LVEF" if name == "lvef" else name.replace("_", " "))
+
+
+def capital(text: str) -> str:
+    """With a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def with_limits(value: float, low: float, high: float, digits: int = 3) -> str:

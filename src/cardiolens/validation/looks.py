@@ -155,7 +155,8 @@ def _figure(case: Case, head: Head, frame: pd.DataFrame) -> Drawn | None:
             each, [f"{readable(name)} ({counts[name]})" for name in names] if each is axes[0] else [""] * len(names)
         )
         each.set_title(view, fontsize=9, pad=4)
-    figure.supxlabel("Relative attention", fontsize=9)
+        each.set_xlabel("relative attention", fontsize=8)
+        each.tick_params(axis="x", labelsize=7.5)
     handles, texts = axes[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower left", ncols=2)
     words = f"Relative attention of each view in studies with and without {len(names)} findings."

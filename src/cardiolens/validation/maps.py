@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cardiolens.validation.drawing import COLOURS, board, readable
+from cardiolens.validation.drawing import COLOURS, board, capital, readable
 from cardiolens.validation.request import Case
 from cardiolens.validation.sections import Section, Table
 
@@ -125,7 +125,7 @@ def _colourings(case: Case, clips: pd.DataFrame, section: Section) -> list[tuple
     often = sorted((name for name, count in counts.items() if count >= _FEWEST), key=lambda name: -counts[name])
     for name in often[:_MOST_CONDITIONS]:
         marks = labels[name].map({1.0: "with", 0.0: "without"})
-        found.append((f"map_{name}", f"{readable(name).capitalize()} ({counts[name]} studies)", marks))
+        found.append((f"map_{name}", f"{capital(readable(name))} ({counts[name]} studies)", marks))
     rare = [name for name in counts if name not in often[:_MOST_CONDITIONS]]
     if rare:
         listed = ", ".join(f"{readable(name)} ({counts[name]})" for name in rare)
@@ -149,7 +149,7 @@ def _figure(name: str, title: str, values: pd.Series[Any], places: list[Plane], 
 
 
 def _scatter(figure: Any, axes: Any, place: Plane, values: pd.Series[Any], *, last: bool) -> None:
-    size = float(np.clip(4000 / (len(values) + 1), 3, 16))
+    size = float(np.clip(9000 / (len(values) + 1), 3, 18))
     style = {"s": size, "linewidths": 0, "rasterized": True}
     unknown = values.isna().to_numpy()
     if unknown.any():

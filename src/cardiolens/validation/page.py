@@ -19,10 +19,11 @@ _CSS = """
 :root{color-scheme:light}
 body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;color:#222;background:#fff;
   max-width:1180px;margin:0 auto;padding:24px 20px 48px}
-h1{font-size:1.5rem;margin:0 0 4px}h2{font-size:1.25rem;margin:40px 0 8px;border-top:2px solid #ddd;padding-top:16px}
+h1{font-size:1.5rem;margin:0 0 4px}
+h2{font-size:1.25rem;margin:40px 0 8px;scroll-margin-top:64px;border-top:2px solid #ddd;padding-top:16px}
 h3{font-size:1rem;margin:22px 0 6px}.meta{color:#555;margin:0 0 14px}
 nav{position:sticky;top:0;background:#fff;border-bottom:1px solid #ddd;padding:8px 0;font-size:.9rem;z-index:1}
-nav a{margin-right:14px;white-space:nowrap;color:#0072B2}
+nav a{display:inline-block;margin-right:14px;color:#0072B2}
 .device{border-left:4px solid #D55E00;background:#fdf3ec;padding:8px 14px;margin:12px 0}
 .note{border-left:4px solid #0072B2;background:#eef5fa;padding:6px 14px;margin:6px 0;font-size:.92rem}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:18px;align-items:start}
@@ -35,6 +36,7 @@ table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{text-align:left;padding:4px 9px;border-bottom:1px solid #e6e6e6;vertical-align:top}
 th{border-bottom:2px solid #999}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td.n{white-space:nowrap}
 code{font-size:.85em;word-break:break-all}.file{color:#555;font-size:.86rem}
 @media print{body{max-width:none;padding:0}nav{display:none}figure{break-inside:avoid}}
 """
@@ -51,7 +53,7 @@ def page(
         warnings: shown first of all, such as that studies are synthetic.
         provenance: what was computed from what.
     """
-    links = "".join(f'<a href="#{s.name}">{escape(s.title)}</a>' for s in sections)
+    links = " ".join(f'<a href="#{s.name}">{escape(s.title)}</a>' for s in sections)
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cardiolens.study import View
-from cardiolens.validation.cohort import Cohort, label_columns, views_of
-from cardiolens.validation.drawing import boxes, readable
+from cardiolens.validation.cohort import AGE_BANDS, Cohort, label_columns, views_of
+from cardiolens.validation.drawing import boxes, capital, readable
 from cardiolens.validation.request import Case
 from cardiolens.validation.sections import Section, Table
 
@@ -104,24 +104,31 @@ def demographics(cohort: Cohort, keys: list[str]) -> Table:
         rows.append((f"{title}, {unit}: mean (SD)", *_mean(studies[name])))
     for value, count in studies["sex"].value_counts().items():
         rows.append((f"Sex {value}", _share(int(count), int(studies["sex"].notna().sum())), _unknown(studies["sex"])))
-    for value, count in studies["age_group"].value_counts().sort_index().items():
-        rows.append((f"Age {value}", _share(int(count), int(studies["age_group"].notna().sum())), ""))
+    if studies["age_group"].notna().any():
+        for _, _, band in AGE_BANDS:
+            count = int((studies["age_group"] == band).sum())
+            rows.append((f"Age {band}", _share(count, int(studies["age_group"].notna().sum())), ""))
     for value, count in studies["site"].value_counts().items():
         rows.append((f"Site {value}", _share(int(count), n), ""))
     if "lvef" in labels and labels["lvef"].notna().any():
         lvef = labels["lvef"]
         rows.append(("LVEF, %: mean (SD)", *_mean(lvef)))
         rows.append(("LVEF < 40 %", _share(int((lvef < 40).sum()), int(lvef.notna().sum())), ""))
+    nobody = []
     for name in label_columns(labels):
         known = labels[name].notna()
-        if known.any():
+        if known.any() and not (labels[name] == 1).any():
+            nobody.append(readable(name))
+        elif known.any():
             rows.append(
                 (
-                    readable(name).capitalize(),
+                    capital(readable(name)),
                     _share(int((labels[name] == 1).sum()), int(known.sum())),
                     _unknown(labels[name]),
                 )
             )
+    if nobody:
+        rows.append(("No study with", ", ".join(nobody), ""))
     rows.append(("With a report", _share(int(studies["has_report"].sum()), n), ""))
     frame = pd.DataFrame(rows, columns=["What", "Value", "Unknown"])
     return Table("demographics", "Table 1: the studies that were read", frame)

@@ -173,13 +173,23 @@ def _heads(model: DualEncoder, *, alone: bool) -> list[Head]:
 
 @torch.inference_mode()
 def read_studies(
-    reader: Reader, store: StudyStore, keys: Sequence[str], folder: Path, progress: Progress, *, batch: int = 16
+    reader: Reader,
+    store: StudyStore,
+    keys: Sequence[str],
+    folder: Path,
+    progress: Progress,
+    *,
+    batch: int = 16,
+    half: bool = False,
 ) -> Readings:
-    """Let every head read every study; one that fails is refused with its reason and the others go on."""
+    """Let every head read every study; one that fails is refused with its reason and the others go on.
+
+    `half` rounds the clips to float16 first, as training that keeps them does.
+    """
     import pandas as pd
 
     sheet = _Sheet(reader, keys)
-    tables = [_table(model, store, folder, batch) for model in reader.models]
+    tables = [_table(model, store, folder, batch, half=half) for model in reader.models]
     for number, key in enumerate(keys):
         progress(f"read by {reader.title}", number, len(keys))
         try:
@@ -205,13 +215,14 @@ def read_studies(
     )
 
 
-def _table(model: DualEncoder, store: StudyStore, folder: Path, batch: int) -> ClipTable:
+def _table(model: DualEncoder, store: StudyStore, folder: Path, batch: int, *, half: bool) -> ClipTable:
     """Features (clip, width) of the encoder, and behind them the image statistics where there is a reference."""
     source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=False)
     device = model.video_proj.weight.device
-    what = f"{state_hash(model.video_encoder)}{STATISTICS if model.domain is not None else ''}"
+    what = f"{state_hash(model.video_encoder)}{STATISTICS if model.domain is not None else ''}{'half' if half else ''}"
 
     def measure(clips: Tensor) -> Tensor:
+        clips = clips.half().float() if half else clips
         features = model.features(clips.to(device)).cpu()
         return features if model.domain is None else torch.cat([features, image_statistics(clips)], 1)
 
