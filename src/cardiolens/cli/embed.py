@@ -1,7 +1,7 @@
 """`cardiolens embed`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +42,7 @@ def embed(
     import shutil
 
     from cardiolens.cli._search import Bar, open_model
-    from cardiolens.search import EmbeddingIndex, embed_store
+    from cardiolens.search import embed_store
     from cardiolens.store import StudyStore
 
     if out.is_dir():
@@ -50,7 +50,7 @@ def embed(
     studies = StudyStore(store)
     chosen = _chosen(split, part, keys)
     network = open_model(model, weights, device=device, seed=seed)
-    previous = EmbeddingIndex.load(out) if out.exists() else None
+    previous = _earlier(out)
     parts = cache or out.with_name(out.name + ".parts")
     with Bar("embedding") as bar:
         index = embed_store(
@@ -72,6 +72,16 @@ def embed(
         typer.echo(f"left out: {key}: {why}", err=True)
     if skipped:
         raise typer.Exit(1)
+
+
+def _earlier(out: Path) -> Any:
+    """The index that is there already; any other file is left alone."""
+    from cardiolens.search import EmbeddingIndex
+
+    try:
+        return EmbeddingIndex.load(out) if out.exists() else None
+    except InputError as error:
+        raise InputError(f"{error}; it is not overwritten: delete it, or name another file") from error
 
 
 def _chosen(split: Path | None, part: str | None, keys: Path | None) -> list[str] | None:

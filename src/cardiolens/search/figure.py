@@ -25,8 +25,9 @@ def figure_png(maps: Maps) -> bytes:
     """The picture at 160 dpi."""
     with mpl.rc_context(STYLE):
         rows, cols = len(maps.colours), len(maps.maps)
-        figure = Figure(figsize=(_SIDE * cols + _KEY, (_SIDE + 0.3) * rows + 0.6), layout="constrained")
+        figure = Figure(figsize=(_SIDE * cols + _KEY, (_SIDE + 0.3) * rows + 0.6))
         FigureCanvasAgg(figure)
+        figure.set_layout_engine("constrained", h_pad=0.1)
         axes: Any = figure.subplots(rows, cols + 1, squeeze=False, width_ratios=[_SIDE] * cols + [_KEY])
         for row, colour in enumerate(maps.colours):
             drawn = [_panel(axes[row, col], one, colour, row, maps.k) for col, one in enumerate(maps.maps)]

@@ -188,7 +188,7 @@ class EmbeddingIndex:
             if isinstance(error, InputError):
                 raise InputError(f"{path}: {error}") from error
             raise InputError(
-                f"{path}: not an index of cardiolens, or cut off ({error}); copy it again, or make it anew with: "
+                f"{path}: not an index of cardiolens, or cut off ({error}); copy it again, or make another with: "
                 "cardiolens embed"
             ) from error
 

@@ -13,7 +13,7 @@ from cardiolens.errors import InputError
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.search.embedding import require_made_by
 from cardiolens.search.index import EmbeddingIndex
-from cardiolens.search.texts import embed_texts
+from cardiolens.search.texts import embed_texts, require_text
 from cardiolens.study import View
 
 RankBy = Literal["study", "clip"]
@@ -67,6 +67,7 @@ def search(
     """
     if not query.strip():
         raise InputError("an empty query finds nothing; say what to look for, as a report would")
+    require_text(model)
     require_made_by(model, index)
     looked_in = _of_views(index, views)
     return _ranked(looked_in, embed_texts(model, [query])[0], top, by)

@@ -33,7 +33,9 @@ def read_table(path: Path) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: not a CSV table ({error})") from error
     if "key" not in table:
-        raise ReportError(f"{path}: needs a column `key` with the keys of the studies, has {', '.join(table.columns)}")
+        raise ReportError(
+            f"{path}: needs a column `key` with the keys of the studies, has {', '.join(table.columns[:8])}"
+        )
     twice = table["key"][table["key"].duplicated()].unique()
     if len(twice):
         raise ReportError(f"{path}: more than one row for {', '.join(map(str, twice[:5]))}")

@@ -13,7 +13,7 @@ from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.search.embedding import require_made_by
 from cardiolens.search.index import EmbeddingIndex, Rows, StudyPooling
 from cardiolens.search.prompts import Prompts, load_prompts
-from cardiolens.search.texts import embed_texts
+from cardiolens.search.texts import embed_texts, require_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,7 @@ def zero_shot(
     chosen = load_prompts() if prompts is None else prompts
     if not chosen:
         raise InputError("zero-shot: no condition to score")
+    require_text(model)
     require_made_by(model, index)
     scores = index.pooled(index.rows.astype(np.float64) @ directions(model, chosen).T, pooling)
     return pd.DataFrame(scores, index=pd.Index(index.studies, name="key"), columns=list(chosen))
