@@ -28,6 +28,8 @@ _ORDER = [
     "finetune",
     "predict",
     "evaluate",
+    "validate",
+    "reproduce",
     "embed",
     "search",
     "zeroshot",

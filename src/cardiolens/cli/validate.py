@@ -22,6 +22,9 @@ def validate(
     labels: Annotated[
         Path | None, typer.Option(help="CSV: `key`, `lvef` (percent), conditions (0, 1, empty); default: the store's.")
     ] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder of `finetune --sweep`: the figures by epoch of pretraining as well.")
+    ] = None,
     maps: Annotated[str, typer.Option(help="How the maps are made: tsne, umap or pca.")] = "tsne",
     level: Annotated[float, typer.Option(help="Confidence level of all limits.")] = 0.95,
     resamples: Annotated[int, typer.Option(help="Resamples of the bootstrap.")] = 2000,
@@ -47,7 +50,13 @@ def validate(
     from cardiolens.validation import Settings
     from cardiolens.validation import validate as run
 
-    settings = Settings(level=level, n_resamples=resamples, seed=seed, minimum=minimum, projection=maps)
+    settings = Settings(
+        level=level,
+        n_resamples=resamples,
+        seed=seed,
+        minimum=minimum,
+        projection=maps,  # type: ignore[arg-type]  # checked there
+    )
     with Bars() as progress:
         found = run(
             model,
@@ -57,6 +66,7 @@ def validate(
             split=split,
             part=part,
             labels=labels,
+            checkpoints=checkpoints,
             include_seen=include_seen,
             settings=settings,
             device=device,

@@ -205,11 +205,12 @@ def _points(found: Sequence[Scored]) -> pd.DataFrame:
                     ).assign(sensitivity=curve.sensitivity, threshold=curve.threshold)
                 )
     columns = ["condition", "of", "false_positive_rate", "sensitivity", "threshold"]
-    return pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    points: pd.DataFrame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    return points
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    shown = pd.DataFrame(
+    shown: pd.DataFrame = pd.DataFrame(
         {"Condition": frame["condition"].map(readable), "n": frame["n"], "Positive": frame["positive"]}
     )
     shown["AUROC"] = [with_limits(*row) for row in frame[["auroc", "low", "high"]].to_numpy()]

@@ -119,7 +119,7 @@ def _retrieval(case: Case, section: Section) -> None:
     shown = table[["direction", "figure"]].copy()
     digits = [1 if figure == "median rank" else 3 for figure in table["figure"]]
     numbers = table[["value", "low", "high"]].to_numpy(dtype=float)
-    shown["value"] = [with_limits(*row, digits=d) for row, d in zip(numbers, digits, strict=True)]
+    shown["value"] = [with_limits(row[0], row[1], row[2], d) for row, d in zip(numbers, digits, strict=True)]
     shown["chance"] = [f"{value:.{d}f}" for value, d in zip(table["chance"], digits, strict=True)]
     section.tables.append(
         Table("retrieval", f"Study and report found by each other among {found.n:,} pairs", table, shown)

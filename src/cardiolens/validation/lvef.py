@@ -53,7 +53,7 @@ def lvef_table(case: Case, readings: Readings) -> pd.DataFrame:
     """A row a study: key, patient, label, prediction, prediction_low, prediction_high, out_of_domain."""
     keys = readings.keys
     labels = case.cohort.labels.reindex(keys)
-    table = pd.DataFrame({"key": keys, "patient": case.cohort.studies.loc[keys, "patient"].to_numpy()})
+    table: pd.DataFrame = pd.DataFrame({"key": keys, "patient": case.cohort.studies.loc[keys, "patient"].to_numpy()})
     table["label"] = labels[LABEL].to_numpy() if LABEL in labels else np.nan
     table["prediction"] = np.clip(readings.values[LABEL].to_numpy(), 0, 100)
     if LABEL in readings.intervals:

@@ -120,7 +120,7 @@ def _colourings(case: Case, clips: pd.DataFrame, section: Section) -> list[tuple
         found.insert(1, ("map_lvef", "LVEF, %", labels["lvef"]))
     else:
         section.notes.append("No map by LVEF: no study has a true value.")
-    by_study = case.cohort.labels.reindex(dict.fromkeys(clips["key"]))
+    by_study = case.cohort.labels.reindex(list(dict.fromkeys(clips["key"])))
     counts = {name: int((by_study[name] == 1).sum()) for name in by_study.columns if name != "lvef"}
     often = sorted((name for name, count in counts.items() if count >= _FEWEST), key=lambda name: -counts[name])
     for name in often[:_MOST_CONDITIONS]:

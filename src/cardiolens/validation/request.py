@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cardiolens.errors import StatsError
 from cardiolens.store import StudyStore
@@ -27,7 +28,7 @@ class Settings:
     seed: int = 0
     minimum: int = 10
     few: int = 10
-    projection: str = "tsne"
+    projection: Literal["tsne", "umap", "pca"] = "tsne"
     map_clips: int = 4000
 
     def __post_init__(self) -> None:

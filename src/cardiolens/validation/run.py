@@ -47,6 +47,7 @@ def validate(
     split: Path | None = None,
     part: str = "test",
     labels: Path | None = None,
+    checkpoints: Path | None = None,
     include_seen: bool = False,
     settings: Settings | None = None,
     device: str = "cpu",
@@ -62,6 +63,7 @@ def validate(
         against: another one, or "random" for the same network with random weights.
         split, part: a split file and which part of it; None takes every study of the store.
         labels: CSV with a column `key`; None takes the store's own.
+        checkpoints: folder of a sweep (`cardiolens finetune --sweep`), for the figures by epoch of pretraining.
         include_seen: measure even on studies that the model may have learned from; said on the page.
 
     Raises:
@@ -70,6 +72,7 @@ def validate(
         ReportError: labels that are none.
         ReadError: not one study could be read.
     """
+    from cardiolens.validation.checkpoints import checkpoint_section, open_sweep
     from cardiolens.validation.readings import RANDOM, open_reader, random_reader, read_studies
 
     settings = settings or Settings()
@@ -80,7 +83,9 @@ def validate(
     if against is not None:
         base = random_reader(reader, settings.seed, device) if against == RANDOM else open_reader(against, device)
     parts = Split.load(split) if split is not None else None
-    warnings = _check_seen(reader, base, store, parts, part, split, include_seen=include_seen)
+    sweep = open_sweep(checkpoints, device) if checkpoints is not None else {}
+    readers = [reader, *([base] if base is not None else []), *sweep.values()]
+    warnings = _check_seen(readers, store, parts, part, split, include_seen=include_seen)
     keys = list(parts[part]) if parts is not None else store.keys()
     if parts is not None and (missing := [key for key in keys if key not in store]):
         raise TrainingError(
@@ -96,6 +101,8 @@ def validate(
     baseline = read_studies(base, store, readings.keys, out, progress) if base is not None else None
     case = Case(settings, store, cohort, reader, readings, base, baseline, out)
     sections = make_sections(case, progress)
+    if sweep:
+        sections.append(checkpoint_section(case, sweep, progress))
     provenance = _provenance(case, parts, split, part, labels, device)
     return _write(case, sections, [*_synthetic(cohort), *warnings], provenance)
 
@@ -128,8 +135,7 @@ def make_sections(case: Case, progress: Progress = lambda what, done, total: Non
 
 
 def _check_seen(
-    reader: Reader,
-    base: Reader | None,
+    readers: Sequence[Reader],
     store: StudyStore,
     parts: Split | None,
     part: str,
@@ -140,7 +146,7 @@ def _check_seen(
     """Refuse, or warn of, studies that a model learned from."""
     here = store.hash()
     warnings = []
-    for one in [each for each in (reader, base) if each is not None and each.trained]:
+    for one in [each for each in readers if each.trained]:
         learned = [
             step for model in one.models for step in _history(model.card.provenance) if step.get("data_hash") == here
         ]
