@@ -220,7 +220,7 @@ def test_random_weights_and_models_without_the_head_are_refused(predictor_folder
     with pytest.raises(CheckpointError, match="random weights"):
         Predictor(load_model("shad-mvit-tiny"))
     bare = load_model("shad-mvit-tiny")
-    with pytest.raises(CheckpointError, match=r"no LVEF head \(heads: none\)"):
+    with pytest.raises(CheckpointError, match=r"no head for LVEF and none for conditions \(heads: none\)"):
         Predictor(load_model(save_model(bare, tmp_path / "bare")))
 
 

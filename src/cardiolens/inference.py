@@ -1,23 +1,23 @@
-"""A `Study` in, a `Prediction` out: LVEF with its interval, whether to believe it, and where the model looked."""
+"""A `Study` in, a `Prediction` out: LVEF, conditions, whether to believe them, and where the model looked."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from cardiolens._version import __version__
 from cardiolens.clips import Bag, clips_of
+from cardiolens.conditions import condition_heads, notes_on, read_conditions
 from cardiolens.errors import CheckpointError, NoCineError, TrainingError
-from cardiolens.explain.attention import ViewAttention, view_attention
+from cardiolens.explain.attention import view_attention
+from cardiolens.findings import ClipFinding, Interval, Prediction
 from cardiolens.models.domain import STATISTICS, DomainReference, domain_features
 from cardiolens.study import Study, View
 from cardiolens.transforms import ClipTransform
@@ -25,95 +25,16 @@ from cardiolens.transforms import ClipTransform
 if TYPE_CHECKING:
     from cardiolens.models.dual_encoder import DualEncoder
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ClipFinding:
-    """One clip of the bag.
-
-    Attributes:
-        view: its view.
-        plane: its plane within the cine, from 0.
-        attention: weight in the pooling; the weights of a study add up to 1.
-        domain_score: its own out-of-domain score in units of the limit for single clips; None if not assessed.
-    """
-
-    view: View
-    plane: int
-    attention: float
-    domain_score: float | None
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A prediction interval in percent LVEF and the share of in-domain studies whose true value it holds."""
-
-    low: float
-    high: float
-    coverage: float
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a model says of one study.
-
-    Attributes:
-        lvef_pct: left ventricular ejection fraction, percent, in [0, 100].
-        interval: split-conformal interval; None where the model's card has none (a note says so).
-        out_of_domain: True when the study is unlike those the model learned from, so that neither figure nor interval
-            can be relied on; None when the model has no reference to tell (a note says so).
-        domain_score: study score, and `domain_threshold` its limit.
-        domain_reasons: the measured properties outside the reference's range, in plain words.
-        clips: one row a clip.
-        attention: gathered by view.
-        embeddings: (clip, 512) float32, unit norm.
-        provenance: versions, hashes and settings that gave this result.
-        notes: what the reader should know.
-        timing_s: seconds a stage took.
-    """
-
-    lvef_pct: float
-    interval: Interval | None
-    out_of_domain: bool | None
-    domain_score: float | None
-    domain_threshold: float | None
-    domain_reasons: tuple[str, ...]
-    clips: tuple[ClipFinding, ...]
-    attention: tuple[ViewAttention, ...]
-    embeddings: npt.NDArray[np.float32] = field(repr=False)
-    provenance: Mapping[str, Any] = field(repr=False)
-    notes: tuple[str, ...] = ()
-    timing_s: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def view_attention(self) -> dict[str, float]:
-        """View to its share of the attention."""
-        return {str(row.view): row.share for row in self.attention}
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: everything but the embeddings."""
-        return {
-            "lvef_pct": self.lvef_pct,
-            "interval": asdict(self.interval) if self.interval else None,
-            "out_of_domain": self.out_of_domain,
-            "domain": {
-                "score": self.domain_score,
-                "threshold": self.domain_threshold,
-                "reasons": list(self.domain_reasons),
-            },
-            "attention": {
-                str(row.view): {"clips": row.clips, "share": row.share, "relative": row.relative}
-                for row in self.attention
-            },
-            "clips": [
-                {"view": str(c.view), "plane": c.plane, "attention": c.attention, "domain_score": c.domain_score}
-                for c in self.clips
-            ],
-            "provenance": dict(self.provenance),
-            "notes": list(self.notes),
-            "timing_s": dict(self.timing_s),
-        }
+__all__ = [
+    "ClipFinding",
+    "Interval",
+    "Prediction",
+    "Predictor",
+    "embed_bag",
+    "fit_domain",
+    "fit_domain_rows",
+    "study_hash",
+]
 
 
 class Predictor:
@@ -129,12 +50,12 @@ class Predictor:
         """Take a trained model.
 
         Args:
-            model: with trained weights and a head "lvef".
+            model: with trained weights, and a head "lvef" or heads for conditions as its card describes them.
             batch_size: clips encoded at once; bounds the memory, does not change the result.
             device: where to run.
 
         Raises:
-            CheckpointError: random weights, or no LVEF head.
+            CheckpointError: random weights, no head of either kind, or a card that does not fit its heads.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -144,11 +65,13 @@ class Predictor:
                 f"{card.name} has random weights, so it can predict nothing; load trained ones, "
                 f"load_model('{card.name}', weights=...), or train it with cardiolens pretrain and finetune"
             )
-        if "lvef" not in model.heads or "lvef" not in card.tasks:
+        self.has_lvef = "lvef" in model.heads and "lvef" in card.tasks
+        self.condition_heads = condition_heads(model)
+        if not self.has_lvef and not self.condition_heads:
             have = ", ".join(sorted(model.heads)) or "none"
             raise CheckpointError(
-                f"{card.full_name} has no LVEF head (heads: {have}); train one with cardiolens finetune, "
-                "or choose a model that cardiolens models lists with the task lvef"
+                f"{card.full_name} has no head for LVEF and none for conditions (heads: {have}); train one with "
+                "cardiolens finetune, or choose a model that has: cardiolens models lists them"
             )
         self.model = model.to(device).eval()
         self.card = card
@@ -174,20 +97,18 @@ class Predictor:
         watch = _Watch()
         bag = self.bag(study)
         watch.lap("prepare")
-        embeddings = embed_bag(self.model, bag, self.batch_size, self.device)
+        features = _features(self.model, bag, self.batch_size, self.device)
+        embeddings = self.model.project(features)
         watch.lap("encode")
-        mask = torch.ones(1, len(bag), dtype=torch.bool, device=self.device)
-        pooled = self.model.heads["lvef"](embeddings[None], mask)
-        lvef = float(pooled.output.reshape(-1)[0])
-        if not np.isfinite(lvef):
-            raise CheckpointError(f"{self.card.full_name} gives {lvef} for LVEF; its weights are damaged")
-        weights = pooled.attention[0].float().cpu().tolist()
+        lvef, weights = self._lvef(features)
+        conditions, theirs = read_conditions(self.model, self.condition_heads, features, bag.views)
+        weights = weights or np.mean(theirs, axis=0).tolist()
         watch.lap("pool")
         domain = self._by_origin(study, self._domain(embeddings, bag))
         watch.lap("domain")
         interval, notes = self._interval(lvef)
         return Prediction(
-            lvef_pct=min(max(lvef, 0.0), 100.0),
+            lvef_pct=None if lvef is None else min(max(lvef, 0.0), 100.0),
             interval=interval,
             out_of_domain=domain.outside,
             domain_score=domain.score,
@@ -200,11 +121,33 @@ class Predictor:
             attention=view_attention(weights, bag.views),
             embeddings=embeddings.float().cpu().numpy(),
             provenance=self._provenance(study),
-            notes=(*notes, *domain.notes, *_missing(study, self._usual_views())),
+            notes=(
+                *notes,
+                *notes_on(self.condition_heads, conditions),
+                *domain.notes,
+                *_missing(study, self._usual_views(), self.has_lvef, bool(conditions)),
+            ),
             timing_s=watch.laps,
+            conditions=conditions,
+            attention_of="lvef" if self.has_lvef else self._one_or_mean(),
         )
 
-    def _interval(self, lvef: float) -> tuple[Interval | None, list[str]]:
+    def _one_or_mean(self) -> str:
+        return self.condition_heads[0].task if len(self.condition_heads) == 1 else "mean"
+
+    def _lvef(self, features: Tensor) -> tuple[float | None, list[float]]:
+        """LVEF in percent, not yet cut to [0, 100], and the weights of the clips; None and none without a head."""
+        if not self.has_lvef:
+            return None, []
+        pooled = self.model.measure("lvef", features[None])
+        lvef = float(pooled.output.reshape(-1)[0])
+        if not np.isfinite(lvef):
+            raise CheckpointError(f"{self.card.full_name} gives {lvef} for LVEF; its weights are damaged")
+        return lvef, pooled.attention[0].float().cpu().tolist()
+
+    def _interval(self, lvef: float | None) -> tuple[Interval | None, list[str]]:
+        if lvef is None:
+            return None, []
         conformal = self.card.tasks["lvef"].get("conformal")
         if not conformal:
             return None, [
@@ -282,25 +225,36 @@ class _Watch:
         self._last = now
 
 
-def _missing(study: Study, usual: Sequence[View]) -> Iterator[str]:
+def _missing(study: Study, usual: Sequence[View], lvef: bool, conditions: bool) -> Iterator[str]:
     absent = [str(view) for view in View if view not in study.views]
     if absent:
         yield f"Read without {', '.join(absent)}, which this study does not hold."
     if lost := [str(view) for view in usual if view not in study.views]:
-        yield f"The interval was calibrated on studies with {', '.join(lost)}; without, its coverage is not known."
+        if lvef:
+            yield f"The interval was calibrated on studies with {', '.join(lost)}; without, its coverage is not known."
+        if conditions:
+            yield f"The conditions were calibrated on studies with {', '.join(lost)}; without, they are less sure."
     still = [str(cine.view) for cine in study.cines if cine.n_phases < 2]
     if still:
-        yield f"Only one phase in {', '.join(still)}: a still image shows no ejection, so the LVEF means nothing there."
+        means = "a still image shows no ejection, so the LVEF means nothing there" if lvef else "nothing moves there"
+        yield f"Only one phase in {', '.join(still)}: {means}."
     bare = [str(cine.view) for cine in study.cines if not cine.has_geometry]
     if bare:
-        yield f"No pixel spacing in {', '.join(bare)}: nothing in mm or ml can be measured; LVEF is a ratio and stays."
+        stays = "; LVEF is a ratio and stays" if lvef else ""
+        yield f"No pixel spacing in {', '.join(bare)}: nothing in mm or ml can be measured{stays}."
+
+
+def _features(model: DualEncoder, bag: Bag, batch_size: int, device: str | torch.device) -> Tensor:
+    """Features (clip, width) of a bag, some clips at a time; no gradient."""
+    with torch.inference_mode():
+        return torch.cat([model.features(part.to(device)) for part in torch.split(bag.clips, batch_size)])
 
 
 def embed_bag(model: DualEncoder, bag: Bag, batch_size: int = 16, device: str | torch.device = "cpu") -> Tensor:
     """Embeddings (clip, 512) of a bag, some clips at a time; no gradient."""
+    features = _features(model, bag, batch_size, device)
     with torch.inference_mode():
-        parts = [model.embed(part.to(device)) for part in torch.split(bag.clips, batch_size)]
-    return torch.cat(parts)
+        return model.project(features)
 
 
 def fit_domain(

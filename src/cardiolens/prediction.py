@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardiolens._version import __version__
+from cardiolens.conditions import ConditionFinding
 from cardiolens.dicom.deid import load_key, pseudonym
 from cardiolens.errors import CardiolensError, CheckpointError, ReadError
 from cardiolens.html.report import study_report
@@ -35,6 +36,7 @@ _COLUMNS = ("key", "lvef", "lvef_low", "lvef_high", "coverage", "out_of_domain",
 _ATTENTION = tuple(f"attention_{view}" for view in View)
 _LAST = ("planes", "notes", "study_sha256", "weights_sha256", "model", "version", "page")
 FIELDS = (*_COLUMNS, *_ATTENTION, *_LAST)
+"""Columns of every table; a model that tells conditions has `flagged` and three a condition before `planes`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ class PredictionRun:
     reused: int
 
 
+def fields_of(conditions: Sequence[str]) -> tuple[str, ...]:
+    """Columns of a table for a model that tells these conditions."""
+    if not conditions:
+        return FIELDS
+    each = [f"{name}_{what}" for name in conditions for what in ("score", "probability", "flagged")]
+    return (*_COLUMNS, *_ATTENTION, "flagged", *each, *_LAST)
+
+
 def predict(
     sources: Sequence[Path],
     model: DualEncoder,
@@ -87,12 +97,12 @@ def predict(
 
     Args:
         sources: stores, files of a store, DICOM folders, archives or files, NIfTI.
-        model: with trained weights and an LVEF head.
+        model: with trained weights, and a head for LVEF or heads for conditions.
         out: folder; absent, empty, or holding predictions of this same model.
 
     Raises:
         ReadError: a source that does not exist, or not one study could be predicted.
-        CheckpointError: an untrained model, or `out` holds predictions of another one.
+        CheckpointError: an untrained model or one without a head, or `out` holds predictions of another one.
     """
     predictor = Predictor(model, device=device)
     found = list(_find(sources))
@@ -195,13 +205,14 @@ def _row(prediction: Prediction, key: str, digest: str, page: str) -> dict[str, 
     notes = " | ".join([*prediction.domain_reasons, *prediction.notes])
     values = (
         key,
-        round(prediction.lvef_pct, 4),
+        None if prediction.lvef_pct is None else round(prediction.lvef_pct, 4),
         round(interval.low, 4) if interval else None,
         round(interval.high, 4) if interval else None,
         interval.coverage if interval else None,
         prediction.out_of_domain,
         *(None if value is None else round(value, 4) for value in domain),
         *(round(prediction.view_attention.get(str(view), 0.0), 4) for view in View),
+        *_condition_cells(prediction.conditions),
         planes,
         notes,
         digest,
@@ -210,7 +221,17 @@ def _row(prediction: Prediction, key: str, digest: str, page: str) -> dict[str, 
         __version__,
         page,
     )
-    return dict(zip(FIELDS, values, strict=True))
+    return dict(zip(fields_of([finding.name for finding in prediction.conditions]), values, strict=True))
+
+
+def _condition_cells(findings: Sequence[ConditionFinding]) -> Iterator[Any]:
+    """The names of those flagged, then score, probability and flag of each; nothing without conditions."""
+    if findings:
+        yield " ".join(finding.name for finding in findings if finding.flagged)
+    for finding in findings:
+        yield round(finding.score, 4)
+        yield None if finding.probability is None else round(finding.probability, 4)
+        yield finding.flagged
 
 
 def _earlier(out: Path, predictor: Predictor) -> list[dict[str, Any]]:
@@ -233,18 +254,38 @@ def _earlier(out: Path, predictor: Predictor) -> list[dict[str, Any]]:
 def _write(out: Path, rows: list[dict[str, Any]], failed: list[Failure], predictor: Predictor) -> None:
     """Both tables, whole or not at all."""
     table = io.StringIO()
-    writer = csv.DictWriter(table, FIELDS, lineterminator="\n")
+    names = [name for head in predictor.condition_heads for name in head.labels]
+    writer = csv.DictWriter(table, fields_of(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_whole(out / "predictions.csv", table.getvalue().encode("utf-8"))
     fields = {
-        "what": "LVEF predictions; research use only, not a medical device",
+        "what": f"{_told(predictor)}; research use only, not a medical device",
         "version": __version__,
         "model": predictor.card.full_name,
         "weights_sha256": predictor.card.sha256,
         "transform": predictor.transform.to_dict(),
         "trained": predictor.card.provenance,
+        **({"conditions": _thresholds(predictor)} if names else {}),
         "studies": rows,
         "failed": [{"study": one.study, "reason": one.told} for one in failed],
     }
     write_whole(out / "predictions.json", (json.dumps(fields, indent=1) + "\n").encode("utf-8"))
+
+
+def _told(predictor: Predictor) -> str:
+    """What the predictions are of."""
+    parts = [
+        words for words, there in (("LVEF", predictor.has_lvef), ("conditions", predictor.condition_heads)) if there
+    ]
+    return f"{' and '.join(parts)} predictions"
+
+
+def _thresholds(predictor: Predictor) -> dict[str, dict[str, Any]]:
+    """For each condition the threshold of its flag and what it rests on, or why there is none."""
+    found: dict[str, dict[str, Any]] = {}
+    for head in predictor.condition_heads:
+        for name in head.labels:
+            why = head.left_out.get(name, "no calibration was done")
+            found[name] = dict(head.calibration.get(name) or {"not_calibrated": why})
+    return found

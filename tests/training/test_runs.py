@@ -135,9 +135,9 @@ def test_a_run_folder_of_another_recipe_is_refused(pretrained, small_store):
         contrastive.pretrain(pretrain_recipe(seed=5), small_store, pretrained.parent)
 
 
-def test_weights_from_another_split_of_the_same_store_are_refused(pretrained, small_store, tmp_path):
-    other = {"fractions": {"train": 0.5, "val": 0.25, "test": 0.25}}
-    with pytest.raises(TrainingError, match="another split of this store"):
+def test_weights_that_learned_from_patients_who_are_held_out_here_are_refused(pretrained, small_store, tmp_path):
+    other = {"fractions": {"train": 0.5, "val": 0.25, "test": 0.25}, "seed": 1}
+    with pytest.raises(TrainingError, match="patients of the pretraining split's 'train' are in the held-out parts"):
         supervised.finetune(finetune_recipe(weights=str(pretrained), split=other), small_store, tmp_path / "run")
 
 

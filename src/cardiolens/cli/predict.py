@@ -19,7 +19,10 @@ def predict(
     ] = "shad-mvit-tiny:phantom",
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
 ) -> None:
-    """Measure LVEF of every study given, with its interval, an out-of-domain check and one HTML page a study.
+    """Measure LVEF, or tell conditions, of every study given: a table, an out-of-domain check, an HTML page a study.
+
+    What is told depends on the heads of the model: LVEF with its interval; for each condition a score, a probability
+    where it was calibrated, and whether it is flagged.
 
     OUT/predictions.csv and OUT/predictions.json hold the table; pages carry the pseudonym in their name. A study that
     cannot be read is listed, the others go on, and the exit code is 1. Run it again to go on after a stop: what is done
@@ -85,21 +88,38 @@ def _show(result: Any, out: Path) -> None:
     if not console.is_terminal:
         console = Console(width=max(console.width, 120))
     table = Table(box=SIMPLE, pad_edge=False)
-    for column in ("study", "LVEF", "interval", "planes read", "of the model's kind"):
+    lvef, conditions = result.rows[0]["lvef"] is not None, "flagged" in result.rows[0]
+    shown = {"study": True, "LVEF": lvef, "interval": lvef, "flagged": conditions, "planes read": True}
+    for column in (*(name for name, there in shown.items() if there), "of the model's kind"):
         table.add_column(column, overflow="fold")
     for row in result.rows[:_SHOWN]:
-        interval = "–" if row["lvef_low"] is None else f"{row['lvef_low']:.0f} to {row['lvef_high']:.0f} %"
-        kind = {True: "NO: do not rely on LVEF", False: "yes", None: "not checked"}[row["out_of_domain"]]
-        table.add_row(*map(Text, (row["key"], f"{row['lvef']:.0f} %", interval, row["planes"], kind)))
+        cells = [row["key"]]
+        if lvef:
+            interval = "–" if row["lvef_low"] is None else f"{row['lvef_low']:.0f} to {row['lvef_high']:.0f} %"
+            cells += [f"{row['lvef']:.0f} %", interval]
+        if conditions:
+            cells.append(_flagged(row))
+        unlike = "NO: do not rely on LVEF" if lvef and not conditions else "NO: do not rely on it"
+        cells += [row["planes"], {True: unlike, False: "yes", None: "not checked"}[row["out_of_domain"]]]
+        table.add_row(*map(Text, cells))
     console.print(table)
     if len(result.rows) > _SHOWN:
         console.print(f"and {len(result.rows) - _SHOWN} more, see {out}/predictions.csv", markup=False)
-    flagged = sum(row["out_of_domain"] is True for row in result.rows)
+    outside = sum(row["out_of_domain"] is True for row in result.rows)
     console.print(
-        f"{len(result.rows)} read ({result.reused} of them before), {len(result.failed)} failed, {flagged} out of "
+        f"{len(result.rows)} read ({result.reused} of them before), {len(result.failed)} failed, {outside} out of "
         f"domain.  Not a medical device.\n"
         f"Table: {out / 'predictions.csv'}   Page: {out / result.rows[0]['page']}",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _flagged(row: dict[str, Any]) -> str:
+    """The conditions at or above their threshold, with their probability; "–" where none has a threshold."""
+    names = row["flagged"].split()
+    if not names:
+        thresholds = any(value is not None for name, value in row.items() if name.endswith("_flagged"))
+        return "none" if thresholds else "–"
+    return ", ".join(f"{name.replace('_', ' ')} {100 * row[name + '_probability']:.0f} %" for name in names)

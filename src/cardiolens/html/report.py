@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 from cardiolens.dicom.deid import Pseudonym, Scrubber
+from cardiolens.html.conditions import condition_facts
 from cardiolens.html.loops import LONGEST_SIDE, MOST_PHASES, all_sheets, cycle_ms, loop_data, model_field
 from cardiolens.inference import Prediction
 from cardiolens.study import Cine, Study
@@ -64,7 +65,7 @@ def study_report(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=DictLoader({"report.html": _part("report.html")}),
+        loader=DictLoader({name: _part(name) for name in ("report.html", "conditions.html")}),
     )
     strike = _scrubber(study)
     cycles = [cycle for cycle in map(cycle_ms, study.cines) if cycle]
@@ -79,6 +80,8 @@ def study_report(
         study=_study_facts(study, strike),
         prediction=prediction,
         lvef=_lvef(prediction),
+        conditions=condition_facts(prediction, card),
+        attention_words=_attention_words(prediction),
         bands=BANDS,
         domain_ratio=_ratio_words(prediction),
         by_origin=_by_origin(prediction),
@@ -116,8 +119,18 @@ def _csp_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-def _lvef(prediction: Prediction) -> dict[str, Any]:
-    """Figures of the gauge; the band only where the figure may be relied on."""
+def _attention_words(prediction: Prediction) -> str:
+    """Whose attention is shown, where that is not plain."""
+    if not prediction.conditions:
+        return ""
+    of = {"lvef": "Attention of the LVEF head. ", "mean": "Mean over the conditions, each of which looks for itself. "}
+    return of.get(prediction.attention_of, "One attention for all conditions. ")
+
+
+def _lvef(prediction: Prediction) -> dict[str, Any] | None:
+    """Figures of the gauge; the band only where the figure may be relied on.  None without an LVEF."""
+    if prediction.lvef_pct is None:
+        return None
     interval = prediction.interval
     band = band_of(prediction.lvef_pct)
     spanned = [band]
@@ -232,10 +245,17 @@ def _phantom_trained(card: Card) -> bool:
 
 def _card_facts(card: Card) -> dict[str, Any]:
     lvef = card.tasks.get("lvef", {})
+    others = {task: entry for task, entry in card.tasks.items() if task != "lvef"}
     conformal = lvef.get("conformal") or {}
     rows = [("Name", card.full_name), ("Source", card.source or "–")]
     rows += [(f"Licence, {what}", str(terms)) for what, terms in card.licence.model_dump().items()]
     rows += [(f"LVEF, {key.replace('_', ' ')}", _number(value)) for key, value in (lvef.get("metrics") or {}).items()]
+    rows += [
+        (f"{task.replace('_', ' ')}, mean AUROC, {part}".capitalize(), _number(figures["mean_auroc"]))
+        for task, entry in others.items()
+        for part, figures in (entry.get("metrics") or {}).items()
+        if isinstance(figures, Mapping) and figures.get("mean_auroc") is not None and len(entry.get("labels", ())) > 1
+    ]
     if conformal:
         half, coverage, count = conformal["quantile"], conformal["coverage"], conformal.get("n", "unknown number of")
         rows.append(("Interval", f"±{half:.1f} points hold {coverage:.0%}, from {count} held-out studies"))

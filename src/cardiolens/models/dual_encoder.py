@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cardiolens.errors import CheckpointError, InputError
 from cardiolens.models.card import Card
 from cardiolens.models.domain import DomainReference
-from cardiolens.models.mil import GatedAttentionMIL
+from cardiolens.models.mil import GatedAttentionMIL, MILOutput
 from cardiolens.models.mvit import MViT, MViTConfig
 from cardiolens.models.resnet3d import ResNet3d, ResNet3dConfig
 from cardiolens.models.text import TextEncoder
@@ -35,7 +35,7 @@ class DualEncoder(nn.Module):
     Attributes:
         video_encoder, video_proj: clip -> features -> embedding.
         text_encoder, text_proj: report -> features -> embedding; None until needed, see `text_tower`.
-        heads: by task, such as "lvef", a `GatedAttentionMIL` over the clips of a study.
+        heads: by task, such as "lvef", a `GatedAttentionMIL` over the clips of a study; ask them by `measure`.
         domain: reference for telling whether a study is of the kind the model learned from; None when there is none.
         classifier: the Kinetics classifier that a Kinetics file brings; None otherwise.
         card: what the model is.
@@ -77,8 +77,26 @@ class DualEncoder(nn.Module):
         return self.project(self.features(clips))
 
     def project(self, features: Tensor) -> Tensor:
-        """Features (batch, 768) -> embeddings (batch, 512) of unit length."""
+        """Features (..., 768) -> embeddings (..., 512) of unit length."""
         return F.normalize(self.video_proj(features), dim=-1)
+
+    def measure(self, task: str, features: Tensor, mask: Tensor | None = None) -> MILOutput:
+        """What a head says of studies.
+
+        Args:
+            task: name of the head.
+            features: (study, clip, width), as `features` gives them: a head may have a projection of its own.
+            mask: (study, clip) bool, True for a real clip; None when there is no padding.
+
+        Raises:
+            CheckpointError: no such head.
+        """
+        if task not in self.heads:
+            have = ", ".join(self.heads) or "none"
+            raise CheckpointError(f"{self.card.full_name} has no head '{task}' (heads: {have})")
+        head = cast(GatedAttentionMIL, self.heads[task])
+        found: MILOutput = head(features if head.projection is not None else self.project(features), mask)
+        return found
 
     def forward(self, clips: Tensor) -> Tensor:
         """The same as `embed`."""

@@ -6,10 +6,11 @@ Bags of different sizes are padded and masked, so a study gets the same answer a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cardiolens.errors import InputError
@@ -28,6 +29,8 @@ class MILConfig:
         embed_dim: width of a clip embedding.
         layer_norm: LayerNorm before the pooling; the paper has it for classification only.
         initial: value of the last bias at the start, in output units over 100; 0.57 for LVEF in the paper.
+        projection: width of the encoder's features where the head has a projection of its own, to unit vectors of
+            `embed_dim`; None where it takes the model's embeddings.
     """
 
     kind: Literal["regression", "classification"] = "regression"
@@ -38,10 +41,16 @@ class MILConfig:
     dropout: float = 0.25
     layer_norm: bool | None = None
     initial: float = 0.57
+    projection: int | None = None
 
     def __post_init__(self) -> None:
         if self.layer_norm is None:
             object.__setattr__(self, "layer_norm", self.kind == "classification")
+
+    @property
+    def in_width(self) -> int:
+        """Width of what the head takes: embeddings, or features that it projects itself."""
+        return self.projection or self.embed_dim
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,6 +68,9 @@ class MILOutput(NamedTuple):
 
 class GatedAttentionMIL(nn.Module):
     """Embeddings of a study's clips -> one prediction and a weight for each clip.
+
+    A head that was trained together with a projection of its own takes the encoder's features instead, so that many
+    such heads share one encoder; `DualEncoder.measure` gives each what it takes.
 
     `card` is set where a head was loaded by its own name; the card of a `DualEncoder` describes the heads within it.
     """
@@ -88,12 +100,13 @@ class GatedAttentionMIL(nn.Module):
                 nn.init.zeros_(module.bias)
         if config.kind == "regression":
             nn.init.constant_(self.predict.bias, config.initial)
+        self.projection = nn.Linear(config.projection, config.embed_dim) if config.projection else None
 
     def forward(self, bag: Tensor, mask: Tensor | None = None) -> MILOutput:
         """Pool each bag and predict.
 
         Args:
-            bag: (batch, clip, embed_dim); what stands at padding does not matter, not even NaN.
+            bag: (batch, clip, `config.in_width`); what stands at padding does not matter, not even NaN.
             mask: (batch, clip) bool, True for a real clip; None when there is no padding.
 
         Raises:
@@ -101,6 +114,8 @@ class GatedAttentionMIL(nn.Module):
         """
         mask = self._check(bag, mask)
         bag = bag.masked_fill(~mask[..., None], 0.0)
+        if self.projection is not None:
+            bag = F.normalize(self.projection(bag), dim=-1)
         instances = self.instance(bag)
         if self.norm is not None:
             instances = self.norm(instances)
@@ -113,10 +128,12 @@ class GatedAttentionMIL(nn.Module):
         return MILOutput(logits, raw, attention, output)
 
     def _check(self, bag: Tensor, mask: Tensor | None) -> Tensor:
-        if bag.ndim != 3 or bag.shape[-1] != self.config.embed_dim:
+        if bag.ndim != 3 or bag.shape[-1] != self.config.in_width:
+            own = self.projection is not None
             raise InputError(
-                f"a bag must be (study, clip, {self.config.embed_dim}), got {tuple(bag.shape)}; "
-                "add a leading axis for a single study"
+                f"a bag must be (study, clip, {self.config.in_width}), got {tuple(bag.shape)}; "
+                + ("this head projects the encoder's features itself, see DualEncoder.measure" if own else "")
+                + ("add a leading axis for a single study" if not own or bag.ndim == 2 else "")
             )
         if mask is None:
             mask = torch.ones(bag.shape[:2], dtype=torch.bool, device=bag.device)
@@ -128,3 +145,14 @@ class GatedAttentionMIL(nn.Module):
         if empty:
             raise InputError(f"no clip at all in study {empty} of the batch; leave such studies out")
         return mask
+
+
+def with_projection(head: GatedAttentionMIL, layer: nn.Linear) -> GatedAttentionMIL:
+    """The same head with a copy of the model's projection as its own: it says the same when that one is trained on."""
+    if head.projection is not None:
+        return head
+    own = GatedAttentionMIL(replace(head.config, projection=layer.in_features)).train(head.training)
+    state = {f"projection.{name}": value for name, value in layer.state_dict().items()}
+    own.load_state_dict({**head.state_dict(), **state})
+    own.card = head.card
+    return own.to(layer.weight.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -16,22 +15,19 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cardiolens._version import __version__
 from cardiolens.datasets.splits import Split, take_fraction
 from cardiolens.errors import TrainingError
-from cardiolens.hub import load_model, save_model
-from cardiolens.inference import fit_domain_rows
+from cardiolens.hub import save_model
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL, MILOutput
-from cardiolens.stats import split_conformal
 from cardiolens.store import StudyStore
-from cardiolens.study import View
-from cardiolens.training.data import BagBatch, ClipSource, StudyBags, bag_loader, pad_bags
-from cardiolens.training.features import ClipTable, StudyFeatures, encoder_table, look_table
+from cardiolens.training.data import BagBatch, bag_loader, pad_bags
 from cardiolens.training.recipe import FinetuneRecipe
+from cardiolens.training.results import conclude, fit_reference, study_bags
 from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
-from cardiolens.training.tasks import ConditionTask, Task, ValueTask, condition_task, value_task
-from cardiolens.transforms import ClipTransform, augmix
+from cardiolens.training.start import Start, add_head
+from cardiolens.training.tasks import ConditionTask, Task, condition_task, value_task
+from cardiolens.transforms import augmix
 
 logger = logging.getLogger(__name__)
 
@@ -44,25 +40,46 @@ class BagLearner(TrainingModule):
     def __init__(self, model: DualEncoder, recipe: FinetuneRecipe, task: Task, *, from_features: bool) -> None:
         super().__init__(recipe)
         self.model, self.settings, self.task, self.from_features = model, recipe, task, from_features
-        frozen: list[torch.nn.Module] = [p for p in (model.text_encoder, model.text_proj) if p is not None]
+        self.strict_loading = False  # states hold what trains, see `on_save_checkpoint`
+        others = [head for name, head in model.heads.items() if name != recipe.task]
+        frozen = [part for part in (model.text_encoder, model.text_proj, model.domain, *others) if part is not None]
         if recipe.mode != "transfer":
             frozen.append(model.video_encoder)
-        if recipe.mode == "linear":
+        if recipe.mode == "linear" or self.head.projection is not None:
             frozen.append(model.video_proj)
         for part in frozen:
             part.requires_grad_(False)
-        self.frozen = frozen
+        self.frozen: list[torch.nn.Module] = frozen
 
     @property
     def head(self) -> GatedAttentionMIL:
         head = self.model.heads[self.settings.task]
-        assert isinstance(head, GatedAttentionMIL)  # noqa: S101 - built by `finetune`
+        assert isinstance(head, GatedAttentionMIL)  # noqa: S101 - built by `add_head`
         return head
+
+    def trained(self) -> dict[str, Tensor]:
+        """The state of what trains: a frozen encoder is not written at every epoch."""
+        frozen = {id(part) for part in self.frozen}
+        names = [name + "." for name, part in self.named_modules() if id(part) in frozen]
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(tuple(names))}
+
+    def load_trained(self, state: dict[str, Tensor]) -> None:
+        """Take up what `trained` gave."""
+        lacking = self.trained().keys() - state.keys()
+        if lacking:
+            raise TrainingError(
+                f"kept weights lack {', '.join(sorted(lacking)[:3])}; remove the run folder and start anew"
+            )
+        self.load_state_dict(state, strict=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = self.trained()
 
     def forward(self, items: Tensor, sizes: Sequence[int]) -> MILOutput:
         """What the head says of each study, from clips or features of all studies behind one another."""
         features = items if self.from_features else self.model.features(items)
-        bags, mask = pad_bags(self.model.project(features), sizes)
+        own = self.head.projection is not None
+        bags, mask = pad_bags(features if own else self.model.project(features), sizes)
         found: MILOutput = self.head(bags, mask)
         return found
 
@@ -98,7 +115,8 @@ class KeepBest(Callback):
         if error >= kept["val"]:
             return
         part = self.weights.with_suffix(".part")
-        save_file({name: value.contiguous() for name, value in pl_module.state_dict().items()}, part)
+        state = pl_module.trained() if isinstance(pl_module, BagLearner) else pl_module.state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, part)
         part.replace(self.weights)
         self.score.write_text(json.dumps({"val": error, "epoch": trainer.current_epoch}))
 
@@ -106,7 +124,9 @@ class KeepBest(Callback):
 def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder: Path | None = None) -> Path:
     """Run, or go on with, a fine-tuning; leaves `final/`, `predictions_<part>.csv` and `metrics.json` in `out`.
 
-    With `each`, every condition gets a run folder of its own below `out`, and `metrics.json` gathers them.
+    With `each`, every condition gets a run folder of its own below `out`, one after the other; `final/` then gathers
+    their heads over the one encoder that they share, and `metrics.json` their figures.  In mode transfer every
+    condition trains an encoder of its own: nothing can be gathered, and the models stay in their folders.
 
     Args:
         recipe: what to do.
@@ -116,172 +136,67 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder:
             folder, clips in memory.
 
     Returns:
-        the folder of the final model; with `each`, that of the runs.
+        the folder of the final model; with `each` in mode transfer, that of the runs.
+
+    Raises:
+        TrainingError: labels that cannot be learned, weights that learned from held-out patients, a loss that is no
+            number, a folder of another run.
     """
     folder = RunFolder(out, recipe)
     split = folder.split(store)
-    if not recipe.each:
-        return _run(recipe, folder, store, split, cache_folder, None)
-    train = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
-    task = condition_task(recipe, store, split, train)
-    gathered: dict[str, Any] = {}
-    for name in task.labels:
-        own = RunFolder(out / name, recipe)
-        split.save(own.path / "split.json")
-        _run(recipe, own, store, split, cache_folder or out / "cache", name)
-        for part, figures in json.loads((own.path / "metrics.json").read_text()).items():
-            if isinstance(figures, dict) and "conditions" in figures:
-                gathered.setdefault(part, {"conditions": {}})["conditions"] |= figures["conditions"]
-    (out / "metrics.json").write_text(json.dumps({**gathered, "left_out": dict(task.left_out)}, indent=1))
-    return out
-
-
-def _run(
-    recipe: FinetuneRecipe,
-    folder: RunFolder,
-    store: StudyStore,
-    split: Split,
-    cache_folder: Path | None,
-    only: str | None,
-) -> Path:
-    """One model."""
     if folder.finished:
         logger.warning("%s is finished; nothing to do", folder.path)
         return folder.final
-    L.seed_everything(recipe.seed, verbose=False)
-    train_keys = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
+    if recipe.each:
+        from cardiolens.training.each import train_each
+
+        return train_each(recipe, folder, store, split, cache_folder)
     task: Task
-    if recipe.target == "value":
-        task = value_task(recipe, store, split)
-    else:
-        task = condition_task(recipe, store, split, train_keys, only)
-    model = load_model(recipe.model, weights=recipe.weights)
-    _refuse_other_split(model, store, split)
-    model.heads[recipe.task] = GatedAttentionMIL(task.head(model.embed_dim))
-    source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache, folder=cache_folder)
-    frozen = recipe.mode != "transfer" and recipe.augment.severity == 0
-    cache = encoder_table(cache_folder or folder.path, model, source) if frozen else None
-    module = BagLearner(model, recipe, task, from_features=frozen)
+    task = value_task(recipe, store, split) if recipe.target == "value" else conditions_of(recipe, store, split)
+    start = Start(recipe, store, split, folder.path, cache_folder)
+    module = train_head(folder, start, task, title=recipe.name)
+    entry, metrics = conclude(folder.path, module, start)
+    model = module.model
+    if "calibration" in split.parts and recipe.domain:
+        fit_reference(model, start)
+    model.card.tasks[recipe.task] = entry
+    model.card.provenance = start.provenance()
+    (folder.path / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
+    save_model(model, folder.final)
+    return folder.final
+
+
+def conditions_of(recipe: FinetuneRecipe, store: StudyStore, split: Split) -> ConditionTask:
+    """The conditions that the recipe's share of the training studies can teach."""
+    return condition_task(recipe, store, split, take_fraction(split["train"], recipe.fraction, recipe.fraction_seed))
+
+
+def train_head(folder: RunFolder, start: Start, task: Task, *, title: str, own: bool = False) -> BagLearner:
+    """Train one head, or go on with it.
+
+    Args:
+        own: the head gets a projection of its own, and the model's stays as it is.
+    """
+    recipe, model = start.recipe, start.model()
+    add_head(model, recipe, task, own=own)
+    module = BagLearner(model, recipe, task, from_features=start.table is not None)
     loaders = [
         bag_loader(
-            _bags(module, source, cache, keys, train=train),
+            study_bags(start, task, keys, train=train),
             batch=recipe.optimiser.batch if train else _EVALUATION_BATCH,
             seed=recipe.seed,
             train=train,
         )
-        for keys, train in ((train_keys, True), (split["val"], False))
+        for keys, train in ((start.train, True), (start.split["val"], False))
     ]
     callbacks: list[Callback] = [KeepBest(folder)] if recipe.select == "best" else []
-    title = Bar(f"finetune {only or recipe.name}", len(train_keys))
-    trainer = make_trainer(folder, [*callbacks, KeepState(folder), title])
+    bar = Bar(f"finetune {title}", len(start.train))
+    trainer = make_trainer(folder, [*callbacks, KeepState(folder), bar])
     resume = folder.resume if folder.resume.exists() else None
     module.train()
     trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     if recipe.select == "best":
-        module.load_state_dict(load_file(folder.path / "best.safetensors"))
-    _finish(folder, module, source, cache, split)
-    return folder.final
-
-
-def _refuse_other_split(model: DualEncoder, store: StudyStore, split: Split) -> None:
-    """Weights that learned from another split of this very store have seen studies that are held out here."""
-    start = model.card.provenance
-    if start.get("data_hash") == store.hash() and start.get("split_hash") != split.hash:
-        raise TrainingError(
-            f"the weights learned from another split of this store ({start.get('split_hash')}, here {split.hash}), so "
-            "held-out studies would not be held out; give the split.json of their run as `split.file`"
-        )
-
-
-def _bags(
-    module: BagLearner, source: ClipSource, cache: ClipTable | None, keys: Sequence[str], *, train: bool
-) -> StudyBags:
-    features: dict[str, StudyFeatures] | None = None
-    if cache is not None:
-        features = cache.compute(keys, "features")
-    sampling = module.settings.plane_sampling if train else "all"
-    seed, targets = module.settings.seed, module.task.targets
-    return StudyBags(source, keys, targets, seed=seed, plane_sampling=sampling, features=features)
-
-
-@torch.inference_mode()
-def _predict(module: BagLearner, source: ClipSource, cache: ClipTable | None, keys: Sequence[str]) -> Tensor:
-    """Outputs (study, label)."""
-    module.eval()
-    bags = _bags(module, source, cache, keys, train=False)
-    found: list[Tensor] = []
-    for batch in bag_loader(bags, batch=_EVALUATION_BATCH, seed=0, train=False):
-        assert isinstance(batch, BagBatch)  # noqa: S101 - the loader's own collate
-        found.append(module(batch.items.to(module.device), batch.sizes).output.cpu())
-    return torch.cat(found)
-
-
-def _finish(folder: RunFolder, module: BagLearner, source: ClipSource, cache: ClipTable | None, split: Split) -> None:
-    """Predict every held-out part, fit interval and domain reference where there is a calibration part, save."""
-    recipe, model, task = module.settings, module.model, module.task
-    card: dict[str, Any] = {**task.card(), "mode": recipe.mode}
-    metrics: dict[str, Any] = {}
-    for part in [part for part in split.parts if part != "train"]:
-        predicted = _predict(module, source, cache, split[part])
-        truth = torch.tensor([task.targets[key] for key in split[part]])
-        _write_predictions(folder.path / f"predictions_{part}.csv", split[part], task, truth, predicted)
-        figures = task.metrics(predicted, truth)
-        metrics |= {f"{part}_mae": figures["mae"]} if isinstance(task, ValueTask) else {part: figures}
-        if part == "calibration" and isinstance(task, ValueTask):
-            residuals = (predicted - truth).abs()[:, 0]
-            quantile = split_conformal(residuals.tolist(), recipe.coverage)
-            card["conformal"] = {"coverage": recipe.coverage, "quantile": round(quantile, 4), "n": len(truth)}
-    if "calibration" in split.parts and recipe.domain:
-        _fit_domain(folder, model, source, cache or encoder_table(folder.path, model, source), split)
-    card["metrics"] = metrics
-    model.card.tasks[recipe.task] = card
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data_hash": source.store.hash(),
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        "start": model.card.provenance,
-    }
-    (folder.path / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
-    save_model(model, folder.final)
-
-
-def _fit_domain(folder: RunFolder, model: DualEncoder, source: ClipSource, features: ClipTable, split: Split) -> None:
-    """What studies of this kind look like, from the training studies; its limit from the calibration studies."""
-    looks = look_table(folder.path, source)
-
-    @torch.inference_mode()
-    def rows(part: str) -> list[tuple[Tensor, list[View]]]:
-        found, seen = features.compute(split[part], "features"), looks.compute(split[part], "image statistics")
-        device = model.video_proj.weight.device
-        return [
-            (
-                torch.cat([model.project(_stack(found[key]).to(device)).cpu(), _stack(seen[key])], 1),
-                [view for view, _ in found[key]],
-            )
-            for key in split[part]
-        ]
-
-    fit_domain_rows(model, [pair[0] for pair in rows("train")], rows("calibration"))
-
-
-def _stack(rows: StudyFeatures) -> Tensor:
-    return torch.stack(list(rows.values()))
-
-
-def _write_predictions(path: Path, keys: Sequence[str], task: Task, truth: Tensor, predicted: Tensor) -> None:
-    """A row a study, `key,label,pred`; for conditions a row a study and condition, `key,condition,label,score`."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        if not isinstance(task, ConditionTask):
-            writer.writerow(["key", "label", "pred"])
-            writer.writerows(zip(keys, truth[:, 0].tolist(), predicted[:, 0].tolist(), strict=True))
-            return
-        writer.writerow(["key", "condition", "label", "score"])
-        for key, labels, scores in zip(keys, truth.tolist(), predicted.tolist(), strict=True):
-            for name, label, score in zip(task.labels, labels, scores, strict=True):
-                writer.writerow([key, name, "" if math.isnan(label) else int(label), f"{score:.6f}"])
+        module.load_trained(load_file(folder.path / "best.safetensors"))
+    return module

@@ -1,16 +1,16 @@
 """What a head is taught: one number of a study under the Huber loss, or conditions under weighted cross-entropy.
 
-A task knows its labels, the head that fits them, its loss, and how well predictions did; the training around it is the
-same (`supervised`).
+A task knows its labels, the head that fits them, its loss, how well predictions did, and what a part for calibration
+tells of them; the training around it is the same (`supervised`).
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,13 +20,22 @@ from cardiolens.datasets.splits import Split
 from cardiolens.errors import StatsError, TrainingError
 from cardiolens.models.mil import MILConfig, MILOutput
 from cardiolens.objectives import huber
+from cardiolens.stats import split_conformal
 from cardiolens.store import StudyStore
+from cardiolens.training.calibration import LEAST, PREVALENCE, calibrate_condition
 from cardiolens.training.recipe import FinetuneRecipe
 
 logger = logging.getLogger(__name__)
 
 Targets = Mapping[str, tuple[float, ...]]
 """Key of a study to its labels; NaN where one is not known."""
+
+
+class Outputs(NamedTuple):
+    """What a head says of the studies of a part: logits and outputs in its unit, (study, label) each."""
+
+    logits: Tensor
+    output: Tensor
 
 
 class Task(Protocol):
@@ -51,8 +60,16 @@ class Task(Protocol):
         """What validation tries to make small."""
         ...
 
-    def metrics(self, predicted: Tensor, targets: Tensor) -> dict[str, Any]:
-        """Figures of one part of the split from outputs and targets (study, label)."""
+    def metrics(self, part: str, predicted: Tensor, targets: Tensor) -> dict[str, Any]:
+        """Figures of one part of the split from outputs and targets (study, label), by the names they are kept by."""
+        ...
+
+    def calibrate(self, found: Outputs, targets: Tensor) -> dict[str, Any]:
+        """What the part `calibration` adds to the head's entry of the card."""
+        ...
+
+    def table(self, keys: Sequence[str], predicted: Tensor, targets: Tensor) -> Iterator[Sequence[object]]:
+        """Rows of `predictions_<part>.csv`, the header first."""
         ...
 
     def card(self) -> dict[str, Any]: ...
@@ -66,6 +83,7 @@ class ValueTask:
     unit: str
     delta: float
     targets: Targets
+    coverage: float = 0.9
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -80,8 +98,19 @@ class ValueTask:
     def error(self, found: MILOutput, targets: Tensor) -> Tensor:
         return (found.output - targets).abs().mean()
 
-    def metrics(self, predicted: Tensor, targets: Tensor) -> dict[str, Any]:
-        return {"mae": round(float((predicted - targets).abs().mean()), 4)}
+    def metrics(self, part: str, predicted: Tensor, targets: Tensor) -> dict[str, Any]:
+        return {f"{part}_mae": round(float((predicted - targets).abs().mean()), 4)}
+
+    def calibrate(self, found: Outputs, targets: Tensor) -> dict[str, Any]:
+        """The conformal quantile of the interval around a value."""
+        residuals = (found.output - targets).abs()[:, 0]
+        quantile = split_conformal(residuals.tolist(), self.coverage)
+        return {"conformal": {"coverage": self.coverage, "quantile": round(quantile, 4), "n": len(targets)}}
+
+    def table(self, keys: Sequence[str], predicted: Tensor, targets: Tensor) -> Iterator[Sequence[object]]:
+        """A row a study."""
+        yield "key", "label", "pred"
+        yield from zip(keys, targets[:, 0].tolist(), predicted[:, 0].tolist(), strict=True)
 
     def card(self) -> dict[str, Any]:
         return {"kind": "regression", "unit": self.unit, "label": self.label}
@@ -95,7 +124,14 @@ class ConditionTask:
     labels: tuple[str, ...]
     targets: Targets
     positive_weight: tuple[float, ...]
-    left_out: Mapping[str, str]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    sensitivity: float | None = None
+
+    def one(self, name: str) -> ConditionTask:
+        """The task of one of these conditions alone."""
+        at = self.labels.index(name)
+        targets = {key: (row[at],) for key, row in self.targets.items()}
+        return ConditionTask((name,), targets, (self.positive_weight[at],), sensitivity=self.sensitivity)
 
     def head(self, embed_dim: int) -> MILConfig:
         return MILConfig(kind="classification", outputs=len(self.labels), embed_dim=embed_dim)
@@ -111,7 +147,7 @@ class ConditionTask:
     def error(self, found: MILOutput, targets: Tensor) -> Tensor:
         return self.loss(found, targets)
 
-    def metrics(self, predicted: Tensor, targets: Tensor) -> dict[str, Any]:
+    def metrics(self, part: str, predicted: Tensor, targets: Tensor) -> dict[str, Any]:
         """AUROC with DeLong limits per condition; one without both classes has none, and says so."""
         from cardiolens.stats import auroc
 
@@ -127,7 +163,38 @@ class ConditionTask:
                 row["not_computed"] = str(error)
             out[name] = row
         areas = [row["auroc"] for row in out.values() if "auroc" in row]
-        return {"conditions": out, "mean_auroc": round(sum(areas) / len(areas), 4) if areas else None}
+        return {part: {"conditions": out, "mean_auroc": round(sum(areas) / len(areas), 4) if areas else None}}
+
+    def calibrate(self, found: Outputs, targets: Tensor) -> dict[str, Any]:
+        """Platt scaling and operating threshold of every condition that is seen often enough; the others are named."""
+        conditions: dict[str, dict[str, Any]] = {}
+        left_out: dict[str, str] = {}
+        for column, name in enumerate(self.labels):
+            truth, logits = (values[:, column].double().numpy() for values in (targets, found.logits))
+            fitted = calibrate_condition(truth, logits, self.sensitivity)
+            if isinstance(fitted, str):
+                left_out[name] = fitted
+                logger.warning("%s is not calibrated: %s", name, fitted)
+            else:
+                conditions[name] = fitted
+        rule = "greatest Youden index" if self.sensitivity is None else f"sensitivity of {self.sensitivity:g} or more"
+        return {
+            "calibration": {
+                "method": "Platt scaling of the logit",
+                "threshold": rule,
+                "least": LEAST,
+                "prevalence": PREVALENCE,
+                "conditions": conditions,
+                "left_out": left_out,
+            }
+        }
+
+    def table(self, keys: Sequence[str], predicted: Tensor, targets: Tensor) -> Iterator[Sequence[object]]:
+        """A row a study and condition; the label is empty where it is not known."""
+        yield "key", "condition", "label", "score"
+        for key, labels, scores in zip(keys, targets.tolist(), predicted.tolist(), strict=True):
+            for name, label, score in zip(self.labels, labels, scores, strict=True):
+                yield key, name, "" if math.isnan(label) else int(label), f"{score:.6f}"
 
     def card(self) -> dict[str, Any]:
         return {"kind": "classification", "labels": list(self.labels), "left_out": dict(self.left_out)}
@@ -147,13 +214,12 @@ def value_task(recipe: FinetuneRecipe, store: StudyStore, split: Split) -> Value
     missing = [key for part in split.parts.values() for key in part if not math.isfinite(values.get(key, math.nan))]
     if missing:
         raise TrainingError(f"{len(missing)} studies of the split have no '{recipe.label}', first {missing[0]}")
-    return ValueTask(recipe.label, recipe.unit, recipe.huber_delta, {str(k): (float(v),) for k, v in values.items()})
+    targets = {str(k): (float(v),) for k, v in values.items()}
+    return ValueTask(recipe.label, recipe.unit, recipe.huber_delta, targets, recipe.coverage)
 
 
-def condition_task(
-    recipe: FinetuneRecipe, store: StudyStore, split: Split, train: Sequence[str], only: str | None = None
-) -> ConditionTask:
-    """The recipe's conditions, or one of them; those without both classes among the training studies are left out.
+def condition_task(recipe: FinetuneRecipe, store: StudyStore, split: Split, train: Sequence[str]) -> ConditionTask:
+    """The recipe's conditions; those without both classes among the training studies are left out.
 
     Raises:
         TrainingError: no such column, values other than 0, 1 and empty, or nothing left to learn.
@@ -162,7 +228,7 @@ def condition_task(
 
     table = store.labels()
     known = [c.column for c in CONDITIONS if c.column in table.columns]
-    asked = (only,) if only else recipe.labels or tuple(known)
+    asked = recipe.labels or tuple(known)
     absent = [name for name in asked if name not in table.columns]
     if absent or not asked:
         what = ", ".join(absent) or "one of the 35 conditions"
@@ -185,4 +251,5 @@ def condition_task(
         raise TrainingError(f"nothing to learn: {'; '.join(f'{name} has {why}' for name, why in left_out.items())}")
     rows = values[list(kept)].reindex([key for part in split.parts.values() for key in part])
     targets = {str(key): tuple(float(v) for v in row) for key, row in zip(rows.index, rows.to_numpy(), strict=True)}
-    return ConditionTask(kept, targets, tuple(float(negative[n] / positive[n]) for n in kept), left_out)
+    weight = tuple(float(negative[n] / positive[n]) for n in kept)
+    return ConditionTask(kept, targets, weight, left_out, recipe.sensitivity)

@@ -1,0 +1,138 @@
+"""Where the heads of a recipe start from, made once: weights, training studies, clips, features of a frozen encoder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from cardiolens._version import __version__
+from cardiolens.datasets.splits import Split, take_fraction
+from cardiolens.hub import load_model
+from cardiolens.models.dual_encoder import DualEncoder
+from cardiolens.models.mil import GatedAttentionMIL, with_projection
+from cardiolens.store import StudyStore
+from cardiolens.training.data import ClipSource
+from cardiolens.training.features import ClipTable, StudyFeatures, encoder_table, state_hash
+from cardiolens.training.overlap import refuse_seen
+from cardiolens.training.recipe import FinetuneRecipe
+from cardiolens.training.tasks import Task
+from cardiolens.transforms import ClipTransform
+
+logger = logging.getLogger(__name__)
+
+
+class Start:
+    """What the heads of a recipe share.
+
+    Attributes:
+        train: keys of the training studies that the recipe takes.
+        source: prepared clips.
+        cache: folder of what is computed once.
+        table: features of the encoder, where it is frozen and nothing augmented; else None.
+        encoder: hash of the initial encoder and projection.
+    """
+
+    def __init__(
+        self, recipe: FinetuneRecipe, store: StudyStore, split: Split, run: Path, cache_folder: Path | None
+    ) -> None:
+        """Load the weights.
+
+        Args:
+            run: folder of the run.
+            cache_folder: where prepared clips and features are kept; by default features in the run folder, clips in
+                memory.
+
+        Raises:
+            TrainingError: the weights have learned from patients that the split holds out.
+        """
+        L.seed_everything(recipe.seed, verbose=False)
+        self.recipe, self.split = recipe, split
+        self.train = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
+        self._model: DualEncoder | None = load_model(recipe.model, weights=recipe.weights)
+        self._drawn = torch.get_rng_state()
+        self._before = dict(self._model.card.provenance)
+        self._data_hash = store.hash()
+        self._checked = refuse_seen(
+            self._before,
+            split,
+            data_hash=self._data_hash,
+            weights=recipe.weights,
+            named=recipe.pretrain_split,
+            keep=run,
+        )
+        transform = ClipTransform.from_dict(self._model.card.transform)
+        self.source = ClipSource(store, transform, cache=recipe.cache, folder=cache_folder)
+        self.cache = cache_folder or run
+        self.encoder = f"{state_hash(self._model.video_encoder)}-{state_hash(self._model.video_proj)}"
+        frozen = recipe.mode != "transfer" and recipe.augment.severity == 0
+        self.table: ClipTable | None = encoder_table(self.cache, self._model, self.source) if frozen else None
+        self._features: dict[str, StudyFeatures] = {}
+
+    def model(self) -> DualEncoder:
+        """The initial model, generators as they stand behind its loading; the second time after a training it is
+        loaded anew if everything in it trains."""
+        if self._model is None:
+            L.seed_everything(self.recipe.seed, verbose=False)
+            self._model = load_model(self.recipe.model, weights=self.recipe.weights)
+        torch.set_rng_state(self._drawn)
+        found = self._model
+        if self.recipe.mode == "transfer":
+            self._model = None
+        return found
+
+    def features(self, keys: Sequence[str]) -> dict[str, StudyFeatures] | None:
+        """Features of these studies, read once; None where clips are to be encoded at every step."""
+        if self.table is None:
+            return None
+        missing = [key for key in keys if key not in self._features]
+        self._features |= self.table.compute(missing, "features")
+        return {key: self._features[key] for key in keys}
+
+    def provenance(self) -> dict[str, Any]:
+        """For the card of what was trained from here."""
+        return {
+            "version": __version__,
+            "recipe": self.recipe.name,
+            "recipe_hash": self.recipe.hash,
+            "data_hash": self._data_hash,
+            "split_hash": self.split.hash,
+            "epochs": self.recipe.optimiser.epochs,
+            **({"held_out_checked": "; ".join(self._checked)} if self._checked else {}),
+            "start": self._before,
+        }
+
+
+def add_head(model: DualEncoder, recipe: FinetuneRecipe, task: Task, *, own: bool) -> None:
+    """Give the model an untrained head for the task, and see to the heads that it has already.
+
+    Args:
+        own: the head gets a projection of its own, a copy of the model's, which then stays as it is.
+    """
+    head = GatedAttentionMIL(task.head(model.embed_dim))
+    model.heads[recipe.task] = with_projection(head, model.video_proj) if own else head
+    if not own:
+        _keep_true(model, recipe)
+
+
+def _keep_true(model: DualEncoder, recipe: FinetuneRecipe) -> None:
+    """What was measured on the embedding goes where that changes; other heads keep the projection that they know."""
+    others = [name for name in model.heads if name != recipe.task]
+    if recipe.mode == "linear":
+        return
+    if model.domain is not None:
+        logger.info("the out-of-domain reference of the weights does not fit a projection that trains; it is taken off")
+    model.domain, model.card.domain = None, None
+    for name in others:
+        if recipe.mode == "transfer":
+            logger.warning("mode transfer trains the encoder, so the head '%s' of the weights is taken off", name)
+            del model.heads[name]
+            model.card.tasks.pop(name, None)
+        else:
+            head = model.heads[name]
+            assert isinstance(head, GatedAttentionMIL)  # noqa: S101 - a DualEncoder has no others
+            model.heads[name] = with_projection(head, model.video_proj)
