@@ -39,4 +39,5 @@ def read_table(path: Path) -> pd.DataFrame:
     twice = table["key"][table["key"].duplicated()].unique()
     if len(twice):
         raise ReportError(f"{path}: more than one row for {', '.join(map(str, twice[:5]))}")
-    return table.set_index("key")
+    by_key: pd.DataFrame = table.set_index("key")
+    return by_key

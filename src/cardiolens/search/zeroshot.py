@@ -52,7 +52,8 @@ def zero_shot(
     require_text(model)
     require_made_by(model, index)
     scores = index.pooled(index.rows.astype(np.float64) @ directions(model, chosen).T, pooling)
-    return pd.DataFrame(scores, index=pd.Index(index.studies, name="key"), columns=list(chosen))
+    table: pd.DataFrame = pd.DataFrame(scores, index=pd.Index(index.studies, name="key"), columns=list(chosen))
+    return table
 
 
 def directions(model: DualEncoder, prompts: Mapping[str, Prompts]) -> Rows:
@@ -62,7 +63,8 @@ def directions(model: DualEncoder, prompts: Mapping[str, Prompts]) -> Rows:
 
     def mean(sentences: tuple[str, ...]) -> Rows:
         total: Rows = np.sum([rows[text] for text in sentences], axis=0)
-        return total / np.float32(max(float(np.linalg.norm(total)), 1e-12))
+        total /= np.float32(max(float(np.linalg.norm(total)), 1e-12))
+        return total
 
     return np.stack([mean(p.positive) - mean(p.negative) for p in prompts.values()])
 
@@ -102,7 +104,7 @@ def zero_shot_auroc(scores: pd.DataFrame, labels: pd.DataFrame, *, level: float 
         except StatsError as error:
             row["not_computed"] = str(error)
     columns = ["condition", "n", "positive", "auroc", "low", "high", "not_computed"]
-    table = pd.DataFrame(rows, columns=columns).set_index("condition")
+    table: pd.DataFrame = pd.DataFrame(rows, columns=columns).set_index("condition")
     missing = int(table["auroc"].isna().sum())
     if missing:
         log.info("%d of %d conditions have no AUROC", missing, len(table))
