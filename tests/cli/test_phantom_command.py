@@ -79,3 +79,21 @@ def test_a_public_data_set_s_layout_is_written_and_options_of_no_effect_are_refu
     with (tmp_path / "echo" / "FileList.csv").open(newline="") as stream:
         (row,) = csv.DictReader(stream)
     assert (tmp_path / "echo" / "Videos" / f"{row['FileName']}.avi").is_file()
+
+
+def test_workers_are_passed_on_to_the_writer_of_a_public_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cardiolens.phantom import exports
+
+    asked: list[int | None] = []
+
+    def small(name: str, out: Path, n: int, seed: int, *, workers: int | None, progress: object) -> exports.Export:
+        asked.append(workers)
+        return exports.Export(out, out / "root", ("a", "b"), 1, "0" * 64)
+
+    monkeypatch.setattr(exports, "export", small)
+    assert run("--out", str(tmp_path / "x"), "--format", "acdc", "--n", "2", "--workers", "3") == 0
+    assert run("--out", str(tmp_path / "x"), "--format", "acdc", "--n", "2") == 0
+    assert asked == [3, None]
+    assert "2 cases in" in capsys.readouterr().out

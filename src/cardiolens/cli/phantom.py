@@ -56,7 +56,7 @@ def phantom(
             "store: straight into a study store, to train on; half the size and no ingest needed. "
             "The others write synthetic patients in the layout of a public data set, to try its reader on: echonet "
             "(ultrasound with tracings), acdc, mnms, mnms2, kaggle, rescan, landmark, emidec and myops (late "
-            "enhancement), ukb; of the options below they take none, but echonet --condition and --workers.",
+            "enhancement), ukb; of the options below they take --workers alone, echonet --condition too.",
         ),
     ] = _Format.dicom,
     site: Annotated[
@@ -219,7 +219,7 @@ def _public_layout(
 ) -> None:
     """Write the layout of a public data set, which has its own protocol."""
     if name != "echonet":
-        given = {**given, "--condition": condition, "--workers": workers}
+        given = {**given, "--condition": condition}
     useless = [option for option, value in given.items() if value is not None and value != []]
     if useless:
         raise PhantomError(
@@ -235,7 +235,7 @@ def _public_layout(
             return
         from cardiolens.phantom.exports import export
 
-        done = export(name, out, n, seed, progress=show)
+        done = export(name, out, n, seed, workers=workers, progress=show)
     finally:
         if bar.live.is_started:
             bar.stop()

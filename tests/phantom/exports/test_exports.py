@@ -16,7 +16,7 @@ import pytest
 
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.exports import EXPORTS, LAYOUTS, Export, Scan, export
-from cardiolens.phantom.exports.build import split_of
+from cardiolens.phantom.exports.build import _place, split_of
 
 SMALL = Scan(matrix=48, field_mm=340.0, phases=(10, 10), sax_planes=(9, 9))
 SHORT = Scan(matrix=32, field_mm=340.0, phases=(8, 8), sax_planes=(2, 2))
@@ -305,9 +305,42 @@ def test_killed_run_leaves_no_half_case_and_goes_on(tmp_path: Path, monkeypatch:
     assert {p.split("/")[1] for p in files(out / "database")} == {"patient001"}
     assert not list(out.glob(".*")) and json.loads((out / "manifest.json").read_text())["sha256"] is None
     done = export("acdc", out, 3, 5, scan=SHORT, progress=lambda i, n: steps.append((i, n)))
-    assert done.made == 2 and steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert done.made == 2 and steps == [(1, 3), (2, 3), (3, 3)]
     assert hashes(out) == hashes(export("acdc", tmp_path / "whole", 3, 5, scan=SHORT).folder)
     assert export("acdc", out, 3, 5, scan=SHORT).made == 0
+
+
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    alone = export("kaggle", tmp_path / "alone", 3, 5, scan=SHORT)
+    shared = export(
+        "kaggle", tmp_path / "shared", 3, 5, scan=SHORT, workers=2, progress=lambda i, n: steps.append((i, n))
+    )
+    assert hashes(shared.folder) == hashes(alone.folder)
+    assert (shared.cases, shared.made, shared.hash) == (alone.cases, 3, alone.hash)
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    with pytest.raises(PhantomError, match="workers must be 1 to"):
+        export("kaggle", tmp_path / "none", 3, 5, scan=SHORT, workers=0)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_a_worker_can_be_sent_every_layout(name: str) -> None:
+    assert pickle.loads(pickle.dumps(LAYOUTS[name].write)) is LAYOUTS[name].write  # noqa: S301 - made here
+
+
+def test_a_folder_that_another_process_makes_first_is_filled_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = tmp_path / "root" / "training" / "a.txt", tmp_path / "part" / "training" / "b.txt"
+    for path in (theirs, ours):
+        path.parent.mkdir(parents=True)
+        path.write_text(path.name)
+    answers = iter([False])  # it was not there when this process looked
+    there = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: next(answers, there(path)))
+    _place(tmp_path / "part", tmp_path / "root")
+    monkeypatch.undo()
+    assert files(tmp_path / "root") == {"training/a.txt", "training/b.txt"}
 
 
 def test_refuses_what_it_cannot_make(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ where that is from and what could not be verified.  EchoNet's layout is in `phan
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -26,7 +27,14 @@ class Exporter(Protocol):
     """Writes one data set's layout; see `build.build`."""
 
     def __call__(
-        self, folder: str | Path, n: int, seed: int, *, progress: Progress | None = None, scan: Scan | None = None
+        self,
+        folder: str | Path,
+        n: int,
+        seed: int,
+        *,
+        workers: int | None = 1,
+        progress: Progress | None = None,
+        scan: Scan | None = None,
     ) -> Export: ...
 
 
@@ -35,16 +43,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
 )
 
 
-def _exporter(layout: Layout) -> Exporter:
-    def run(
-        folder: str | Path, n: int, seed: int, *, progress: Progress | None = None, scan: Scan | None = None
-    ) -> Export:
-        return build(layout, folder, n, seed, progress=progress, scan=scan)
-
-    return run
-
-
-EXPORTS: Mapping[str, Exporter] = MappingProxyType({name: _exporter(layout) for name, layout in LAYOUTS.items()})
+EXPORTS: Mapping[str, Exporter] = MappingProxyType({name: partial(build, layout) for name, layout in LAYOUTS.items()})
 """Data set to what writes its layout."""
 
 
@@ -54,6 +53,7 @@ def export(
     n: int,
     seed: int,
     *,
+    workers: int | None = 1,
     progress: Progress | None = None,
     scan: Scan | None = None,
 ) -> Export:
@@ -62,6 +62,7 @@ def export(
     Args:
         dataset: key of `EXPORTS`.
         folder: absent, empty, or holding this same export.
+        workers: processes; 1 for none but this, None for one a core.  The bytes are the same for any number.
         progress: called with (done, n) at the start and after every case.
         scan: None for the data set's own protocol.
 
@@ -70,4 +71,4 @@ def export(
     """
     if dataset not in EXPORTS:
         raise PhantomError(f"unknown data set {dataset!r}; known are {', '.join(EXPORTS)}")
-    return EXPORTS[dataset](folder, n, seed, progress=progress, scan=scan)
+    return EXPORTS[dataset](folder, n, seed, workers=workers, progress=progress, scan=scan)

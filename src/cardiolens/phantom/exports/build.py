@@ -1,4 +1,4 @@
-"""One export: cases made one after the other, each placed whole, with a manifest that says they are synthetic.
+"""One export: cases each placed whole, by one process or several, with a manifest that says they are synthetic.
 
     folder/
       manifest.json        what was asked, and the content hash once complete (null until then)
@@ -26,7 +26,16 @@ import numpy as np
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
 from cardiolens.phantom.exports.scan import Scan
-from cardiolens.phantom.folder import Kind, Progress, claim, read_record, sweep, write_manifest
+from cardiolens.phantom.folder import (
+    Kind,
+    Progress,
+    check_counts,
+    claim,
+    make_all,
+    read_record,
+    sweep,
+    write_manifest,
+)
 from cardiolens.phantom.heart.parts import check_whole
 from cardiolens.store.atomic import temporary_beside, write_whole
 
@@ -108,6 +117,7 @@ def build(
     n: int,
     seed: int,
     *,
+    workers: int | None = 1,
     progress: Progress | None = None,
     scan: Scan | None = None,
 ) -> Export:
@@ -115,6 +125,7 @@ def build(
 
     Args:
         folder: absent, empty, or holding this same export, complete or not.
+        workers: processes; 1 for none but this, None for one a core.  The bytes are the same for any number.
         progress: called with (done, n) at the start and after every case.
         scan: None for the data set's own protocol.
 
@@ -123,7 +134,7 @@ def build(
             before anything is rendered.
     """
     check_whole("seed", seed, 0, _MOST_SEEDS - 1)
-    check_whole("n", n, 1, _MOST_SEEDS)
+    check_counts(n, _MOST_SEEDS, _KIND, workers)
     if n > layout.capacity:
         raise PhantomError(f"{layout.title} numbers {layout.capacity} cases, so n must be 1 to that, got {n}")
     out, protocol = Path(folder), scan or layout.scan
@@ -131,24 +142,20 @@ def build(
     claim(out, _KIND, identity, n, **_told(layout))
     sweep(out, out / _TRUTH)
     write_whole(out / _README, _readme(layout, identity).encode())
-    done, made = 0, 0
-    if progress:
-        progress(done, n)
-    for index in range(n):
-        if not _record_path(out, layout, index).is_file():
-            _make(out, layout, index, seed, protocol)
-            made += 1
-        done += 1
-        if progress:
-            progress(done, n)
-    records = [read_record(_record_path(out, layout, index), "it") for index in range(n)]
+    orders = [
+        _Order(out, layout.root, layout.case_name(index), index, seed, protocol, layout.write) for index in range(n)
+    ]
+    missing = [order for order in orders if not order.record.is_file()]
+    make_all(_make, missing, workers, progress, n)
+    sweep(out, out / _TRUTH)  # again: a process just killed may have looked alive at the start
+    records = [read_record(order.record, "it") for order in orders]
     for path, content in layout.tables(records).items():
         write_whole(out / layout.root / path, content)
     digest = hashlib.sha256("\n".join(f"{r['case']} {r['sha256']}" for r in records).encode()).hexdigest()
     write_manifest(out, _KIND, identity, n, digest, **_told(layout))
-    if made < n:
-        _log.info("%s: %d of %d cases were there already", out, n - made, n)
-    return Export(out, out / layout.root, tuple(r["case"] for r in records), made, digest)
+    if len(missing) < n:
+        _log.info("%s: %d of %d cases were there already", out, n - len(missing), n)
+    return Export(out, out / layout.root, tuple(r["case"] for r in records), len(missing), digest)
 
 
 def split_of(index: int, shares: Mapping[str, int]) -> tuple[str, int]:
@@ -174,31 +181,53 @@ def csv_bytes(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _make(out: Path, layout: Layout, index: int, seed: int, scan: Scan) -> None:
-    name = layout.case_name(index)
-    part = temporary_beside(out / name)
+@dataclass(frozen=True)
+class _Order:
+    """Case `index`, called `name`, for `root` in `out`; what a worker process is sent."""
+
+    out: Path
+    root: str
+    name: str
+    index: int
+    seed: int
+    scan: Scan
+    write: Callable[[Case], Record]
+
+    @property
+    def record(self) -> Path:
+        return self.out / _TRUTH / f"{self.name}.json"
+
+
+def _make(order: _Order) -> str:
+    part = temporary_beside(order.out / order.name)
     part.mkdir()
     try:
-        record = layout.write(Case(index, seed, scan, part))
+        record = order.write(Case(order.index, order.seed, order.scan, part))
         files = sorted(path for path in part.rglob("*") if path.is_file())
         digest = hashlib.sha256()
         for path in files:
             digest.update(f"{path.relative_to(part).as_posix()}\n".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-        whole = {"case": name, **record, "synthetic": True, "sha256": digest.hexdigest()}
+        whole = {"case": order.name, **record, "synthetic": True, "sha256": digest.hexdigest()}
         text = json.dumps(whole, indent=1, sort_keys=True, default=_plain) + "\n"
-        _place(part, out / layout.root)
-        write_whole(_record_path(out, layout, index), text.encode())
+        _place(part, order.out / order.root)
+        write_whole(order.record, text.encode())
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    return order.name
 
 
 def _place(source: Path, target: Path) -> None:
     """Rename everything below `source` to the same path below `target`; whole folders where they are new."""
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
-        return
+        try:
+            source.rename(target)
+        except OSError:
+            if not (source.is_dir() and target.is_dir()):
+                raise  # else another process has made the folder since
+        else:
+            return
     for child in sorted(source.iterdir()):
         if child.is_dir():
             _place(child, target / child.name)
@@ -233,10 +262,6 @@ def _readme(layout: Layout, identity: Record) -> str:
         f"Layout after: {layout.source}\n\n"
         f"Not verified against the real files: {layout.unverified}\n"
     )
-
-
-def _record_path(out: Path, layout: Layout, index: int) -> Path:
-    return out / _TRUTH / f"{layout.case_name(index)}.json"
 
 
 def _plain(value: Any) -> Any:
