@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,30 @@ CLASSIC = ("siemens", "ge", "ukb")
 EXACT_MM = 1e-9
 
 
+EMPTY = ("RepetitionTime", "EchoTime", "SliceThickness")  # type 2: there, but empty
+PROTOCOL = {
+    "RepetitionTime": 3.4,
+    "EchoTime": 1.6,
+    "FlipAngle": 62.0,
+    "MagneticFieldStrength": 1.5,
+    "SliceThickness": 7.0,
+    "PixelBandwidth": 930.0,
+    "PercentSampling": 90.0,
+    "PercentPhaseFieldOfView": 80.0,
+    "InPlanePhaseEncodingDirection": "ROW",
+}
+
+
 def make_cine(
-    view: str, planes: int, rng: np.random.Generator, *, steps: np.ndarray | None = None, size: int = 12
+    view: str,
+    planes: int,
+    rng: np.random.Generator,
+    *,
+    steps: np.ndarray | None = None,
+    size: int = 12,
+    phases: int = 5,
 ) -> Cine:
     """A cine of noise at an arbitrary oblique place; `steps` are the distances between its planes."""
-    phases = 5
     axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     right, down = axes[:, 0], axes[:, 1]
     normal = np.cross(right, down)
@@ -46,6 +66,7 @@ def make_cine(
         slice_positions_mm=float(normal @ corner) + offsets,
         trigger_times_ms=times,
         affine=affine,
+        attributes=dict(PROTOCOL),
     )
 
 
@@ -188,6 +209,30 @@ def test_cine_headers_carry_sequence_and_beat(study: Study, tmp_path: Path) -> N
     assert image.ScanningSequence == "GR" and "SS" in image.SequenceVariant
     beat = 5 * 171.3
     assert abs(image.NominalInterval - beat) < 1 and image.HeartRate == round(60000 / beat)
+
+
+@pytest.mark.parametrize("style", [s for s in STYLES if s != "enhanced"])
+def test_what_a_study_does_not_know_of_its_protocol_is_not_made_up(tmp_path: Path, style: str) -> None:
+    from cardiolens.reading import read_study
+
+    rng = np.random.default_rng(6)
+    cines = (make_cine("SAX", 3, rng, phases=9, size=48), make_cine("4CH", 1, rng, phases=9, size=48))
+    bare = Study(tuple(replace(cine, attributes={}) for cine in cines))
+    for image in map(pydicom.dcmread, write_dicom(bare, tmp_path / "d", style=style)):
+        assert all(keyword in image and not image[keyword].value for keyword in PROTOCOL if keyword in EMPTY)
+        assert not any(keyword in image for keyword in PROTOCOL if keyword not in EMPTY)
+        assert "ContrastBolusAgent" not in image
+    found = read_study(tmp_path / "d")
+    assert found.cines
+    assert not any(keyword in cine.attributes for cine in found.cines for keyword in PROTOCOL)
+
+
+def test_enhanced_refuses_a_cine_without_the_facts_that_the_standard_requires(study: Study, tmp_path: Path) -> None:
+    facts = {name: value for name, value in PROTOCOL.items() if name not in ("EchoTime", "FlipAngle")}
+    lacking = replace(study, cines=(*study.cines[:-1], replace(study.cines[-1], attributes=facts)))
+    with pytest.raises(PhantomError, match=r"test 4CH: .* must say EchoTime, FlipAngle, which .* another style"):
+        write_dicom(lacking, tmp_path / "d", style="enhanced")
+    assert not (tmp_path / "d").exists()
 
 
 def test_localizer_has_three_orientations_and_no_time(study: Study, tmp_path: Path) -> None:

@@ -28,6 +28,18 @@ _CHARACTERISTICS = {
     "ComplexImageComponent": "MAGNITUDE",
     "AcquisitionContrast": "UNKNOWN",
 }
+REQUIRED = (
+    "RepetitionTime",
+    "EchoTime",
+    "FlipAngle",
+    "MagneticFieldStrength",
+    "SliceThickness",
+    "PixelBandwidth",
+    "PercentSampling",
+    "PercentPhaseFieldOfView",
+    "InPlanePhaseEncodingDirection",
+)
+"""Facts that the standard requires of an original image (type 1C), under their keywords in `Cine.attributes`."""
 _DIMENSIONS = ("StackID", "InStackPositionNumber", "TemporalPositionIndex")
 
 
@@ -83,7 +95,7 @@ def _fill_pulse_sequence(image: Dataset, cine: Cine) -> None:
         "ResonantNucleus": "1H",
         "KSpaceFiltering": "NONE",
         "ApplicableSafetyStandardAgency": "IEC",
-        "MagneticFieldStrength": float(fact(cine, "MagneticFieldStrength", 1.5)),
+        "MagneticFieldStrength": float(cine.attributes["MagneticFieldStrength"]),
         "CardiacSynchronizationTechnique": fact(cine, "CardiacSynchronizationTechnique", "RETROSPECTIVE"),
         "CardiacSignalSource": "ECG",
         "CardiacRRIntervalSpecified": interval_ms(cine),
@@ -123,7 +135,7 @@ def _shared_groups(cine: Cine) -> Dataset:
     shared = Dataset()
     measures = Dataset()
     measures.PixelSpacing = [ds(v) for v in cine.spacing_mm]
-    measures.SliceThickness = ds(fact(cine, "SliceThickness", 8.0))
+    measures.SliceThickness = ds(cine.attributes["SliceThickness"])
     step = step_mm(cine)
     if step is not None:
         measures.SpacingBetweenSlices = ds(step)
@@ -141,14 +153,14 @@ def _shared_groups(cine: Cine) -> Dataset:
     )
     shared.MRImageFrameTypeSequence = Sequence([_item(FrameType=_FRAME_TYPE, **_CHARACTERISTICS)])
     shared.MRTimingAndRelatedParametersSequence = Sequence([_timing(cine)])
-    shared.MREchoSequence = Sequence([_item(EffectiveEchoTime=float(fact(cine, "EchoTime", 1.3)))])
+    shared.MREchoSequence = Sequence([_item(EffectiveEchoTime=float(cine.attributes["EchoTime"]))])
     shared.MRAveragesSequence = Sequence([_item(NumberOfAverages=1.0)])
     shared.MRFOVGeometrySequence = Sequence([_field_of_view(cine)])
     shared.MRModifierSequence = Sequence([_modifier(cine)])
     shared.MRImagingModifierSequence = Sequence(
         [_item(MagnetizationTransfer="NONE", BloodSignalNulling="NO", Tagging="NONE",
-               TransmitterFrequency=round(42.577 * float(fact(cine, "MagneticFieldStrength", 1.5)), 3),
-               PixelBandwidth=float(fact(cine, "PixelBandwidth", 977.0)))]
+               TransmitterFrequency=round(42.577 * float(cine.attributes["MagneticFieldStrength"]), 3),
+               PixelBandwidth=float(cine.attributes["PixelBandwidth"]))]
     )  # fmt: skip
     shared.MRReceiveCoilSequence = Sequence(
         [
@@ -197,8 +209,8 @@ def _frame_groups(cine: Cine, plane: int, phase: int, acquired: str) -> Dataset:
 
 def _timing(cine: Cine) -> Dataset:
     timing = _item(
-        RepetitionTime=ds(fact(cine, "RepetitionTime", 3.0)),
-        FlipAngle=ds(fact(cine, "FlipAngle", 50.0)),
+        RepetitionTime=ds(cine.attributes["RepetitionTime"]),
+        FlipAngle=ds(cine.attributes["FlipAngle"]),
         EchoTrainLength=1,
         RFEchoTrainLength=0,
         GradientEchoTrainLength=1,
@@ -220,13 +232,13 @@ def _timing(cine: Cine) -> Dataset:
 
 def _field_of_view(cine: Cine) -> Dataset:
     rows, cols = cine.shape[2:]
-    down = fact(cine, "InPlanePhaseEncodingDirection", "COL") == "COL"
+    down = cine.attributes["InPlanePhaseEncodingDirection"] == "COL"
     return _item(
         InPlanePhaseEncodingDirection="COLUMN" if down else "ROW",
         MRAcquisitionFrequencyEncodingSteps=cols if down else rows,
         MRAcquisitionPhaseEncodingStepsInPlane=rows if down else cols,
-        PercentSampling=ds(fact(cine, "PercentSampling", 100.0)),
-        PercentPhaseFieldOfView=ds(fact(cine, "PercentPhaseFieldOfView", 100.0)),
+        PercentSampling=ds(cine.attributes["PercentSampling"]),
+        PercentPhaseFieldOfView=ds(cine.attributes["PercentPhaseFieldOfView"]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from cardiolens._version import __version__
-from cardiolens.errors import GeometryError
+from cardiolens.errors import GeometryError, PhantomError
 from cardiolens.study import Cine, Study
 
 MANUFACTURER = "cardiolens phantom"
@@ -107,6 +108,16 @@ def step_mm(cine: Cine) -> float | None:
     if cine.slice_positions_mm is None or cine.n_slices < 2:
         return None
     return float(np.diff(cine.slice_positions_mm).mean())
+
+
+def require_facts(cine: Cine, keywords: Iterable[str], what: str) -> None:
+    """Refuse a cine that does not carry all of these facts, which the standard wants of `what`."""
+    missing = [keyword for keyword in keywords if keyword not in cine.attributes]
+    if missing:
+        raise PhantomError(
+            f"{cine.source or cine.view}: {what} must say {', '.join(missing)}, which this cine does not know; "
+            "add them to its attributes or choose another style"
+        )
 
 
 def fact(cine: Cine, keyword: str, default: Any) -> Any:

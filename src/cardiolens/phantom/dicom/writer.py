@@ -15,7 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from cardiolens._version import __version__
 from cardiolens.errors import PhantomError
-from cardiolens.phantom.dicom.enhanced import enhanced_dataset
+from cardiolens.phantom.dicom.enhanced import REQUIRED, enhanced_dataset
 from cardiolens.phantom.dicom.header import (
     IMPLEMENTATION_UID,
     StudyIdentity,
@@ -26,12 +26,23 @@ from cardiolens.phantom.dicom.header import (
     interval_ms,
     is_prospective,
     plane_geometry,
+    require_facts,
     require_geometry,
     step_mm,
 )
 from cardiolens.phantom.dicom.styles import LOCALIZER_DESCRIPTION, STYLES, SeriesPlan, file_names, plan_series
-from cardiolens.study import Study, View
+from cardiolens.study import Cine, Study, View
 
+_EMPTY_IF_UNKNOWN = ("RepetitionTime", "EchoTime", "SliceThickness")  # type 2 and 2C of the MR image and plane modules
+_ABSENT_IF_UNKNOWN = (
+    "FlipAngle",
+    "MagneticFieldStrength",
+    "PixelBandwidth",
+    "PercentSampling",
+    "PercentPhaseFieldOfView",
+    "InPlanePhaseEncodingDirection",
+    "ContrastBolusAgent",
+)  # type 3, and what only a study with contrast says
 _SCOUT_TYPE = ("ORIGINAL", "PRIMARY", "OTHER")
 _SCOUT_VIEWS = (View.SAX, View.CH2, View.CH4)
 
@@ -50,7 +61,8 @@ def write_dicom(
 
     Args:
         study: every cine needs an affine, spacing, slice positions and trigger times, and integer pixels of up to
-            16 bits.
+            16 bits.  Facts of the protocol (`Cine.attributes`) that it does not carry are not made up: they stay empty
+            or out of the header, and the style "enhanced", for which the standard requires them, is refused.
         folder: made if absent; must be empty, so that two studies cannot mix.
         style: "siemens" and "ukb" write one series a SAX plane; "ge" one series for the stack, planes interleaved,
             file names that say nothing; "enhanced" one multi-frame file a view.
@@ -59,7 +71,7 @@ def write_dicom(
         localizer: also write a three-plane scout from the first phases, which a reader must refuse.
 
     Raises:
-        PhantomError: unknown style, no cine, or a folder that holds something.
+        PhantomError: unknown style, no cine, a folder that holds something, or facts missing that the style requires.
         GeometryError: geometry or times are missing, or the pixels are not integers.
     """
     folder = Path(folder)
@@ -73,6 +85,8 @@ def write_dicom(
         raise PhantomError(f"{folder}: is not empty; DICOM of two studies would mix, so name a new folder")
     for cine in study.cines:
         require_geometry(cine)
+        if style == "enhanced":
+            require_facts(cine, REQUIRED, "an enhanced MR image")
     who = StudyIdentity(seed, patient_id or study.patient or "PHANTOM", accession or study.accession or "1", style)
     for name, value, limit in (("accession", who.accession, 16), ("patient_id", who.patient_id, 64)):
         if len(value) > limit:
@@ -137,21 +151,7 @@ def _series_header(study: Study, plan: SeriesPlan, who: StudyIdentity) -> Datase
     image.MRAcquisitionType = "2D"
     image.ImagedNucleus = "1H"
     image.EchoTrainLength = 1
-    for keyword, default in (
-        ("RepetitionTime", 3.0),
-        ("EchoTime", 1.3),
-        ("FlipAngle", 50.0),
-        ("MagneticFieldStrength", 1.5),
-        ("SliceThickness", 8.0),
-        ("PixelBandwidth", 977.0),
-        ("PercentSampling", 100.0),
-        ("PercentPhaseFieldOfView", 100.0),
-    ):
-        setattr(image, keyword, ds(fact(cine, keyword, default)))
-    image.InPlanePhaseEncodingDirection = fact(cine, "InPlanePhaseEncodingDirection", "COL")
-    agent = fact(cine, "ContrastBolusAgent", None)
-    if agent is not None:
-        image.ContrastBolusAgent = agent
+    _fill_facts(image, cine)
     step = step_mm(cine)
     if step is not None:
         image.SpacingBetweenSlices = ds(step)
@@ -163,6 +163,17 @@ def _series_header(study: Study, plan: SeriesPlan, who: StudyIdentity) -> Datase
     image.CardiacNumberOfImages = cine.n_phases
     image.ImagesInAcquisition = len(plan.order)
     return image
+
+
+def _fill_facts(image: Dataset, cine: Cine) -> None:
+    """What the cine knows of its protocol; the rest stays empty or is left out, as PS3.3 C.8.3.1 allows."""
+    for keyword in _EMPTY_IF_UNKNOWN:
+        value = fact(cine, keyword, None)
+        setattr(image, keyword, None if value is None else ds(value))
+    for keyword in _ABSENT_IF_UNKNOWN:
+        value = fact(cine, keyword, None)
+        if value is not None:
+            setattr(image, keyword, value if isinstance(value, str) else ds(value))
 
 
 def _write_localizer(study: Study, folder: Path, who: StudyIdentity) -> list[Path]:
