@@ -27,6 +27,7 @@ _ORDER = [
     "pretrain",
     "finetune",
     "predict",
+    "explain",
     "evaluate",
     "validate",
     "reproduce",
