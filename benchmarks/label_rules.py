@@ -20,15 +20,13 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+from report_hearts import hearts
 
 from cardiolens._version import __version__
-from cardiolens.phantom.disease import sample_parameters
-from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.report import Report, compose_report
 from cardiolens.phantom.truth import truth_of
 from cardiolens.text.conditions import CONDITION_NAMES
@@ -64,18 +62,6 @@ def sentence_rows(counts: dict[str, Counter[tuple[str, str]]]) -> list[str]:
                 f"| {part} | {state} | {wanted} | {found} | {right} | {share(right, found)} | {share(right, wanted)} |"
             )
     return lines
-
-
-def hearts(count: int, least: int, seed: int) -> Iterator[tuple[HeartParameters, bool]]:
-    """Hearts, and whether each was drawn by prevalence."""
-    seen: Counter[str] = Counter()
-    for index in range(count):
-        parameters = sample_parameters(np.random.default_rng([seed, index]))
-        seen.update(parameters.conditions)
-        yield parameters, True
-    for position, condition in enumerate(CONDITION_NAMES):
-        for index in range(max(0, least - seen[condition])):
-            yield sample_parameters(np.random.default_rng([seed, position, index]), condition=condition), False
 
 
 def add(counts: Counter[str], report: Report, condition: str, state: str, has: bool, by_prevalence: bool) -> None:

@@ -20,16 +20,14 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+from report_hearts import hearts
 
-from cardiolens.phantom.disease import sample_parameters
-from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.report import Report, compose_report
 from cardiolens.phantom.report.diagnoses import DIAGNOSES, PLAIN
 from cardiolens.phantom.report.phrases_rest import SURGERY
@@ -88,18 +86,6 @@ def _names(condition: str) -> list[str]:
 def _any_of(names: list[str]) -> re.Pattern[str]:
     parts = [rf"\b{n}\b" if n.isupper() else f"(?i:{re.escape(n)})" for n in names]
     return re.compile("|".join(parts))
-
-
-def hearts(count: int, least: int, seed: int) -> Iterator[tuple[HeartParameters, bool]]:
-    """Hearts, and whether each was drawn by prevalence."""
-    seen: Counter[str] = Counter()
-    for index in range(count):
-        parameters = sample_parameters(np.random.default_rng([seed, index]))
-        seen.update(parameters.conditions)
-        yield parameters, True
-    for position, condition in enumerate(CONDITION_NAMES):
-        for index in range(max(0, least - seen[condition])):
-            yield sample_parameters(np.random.default_rng([seed, position, index]), condition=condition), False
 
 
 def score(count: int, least: int, seed: int) -> dict[str, tuple[Score, Score]]:
