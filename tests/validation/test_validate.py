@@ -19,6 +19,7 @@ from cardiolens.store import StudyStore
 from cardiolens.study import Study
 from cardiolens.training.features import ClipTable
 from cardiolens.validation import Settings, validate
+from cardiolens.validation.readings import Head
 
 QUICK = Settings(n_resamples=100, projection="pca", minimum=5)
 
@@ -174,3 +175,32 @@ def test_the_command_says_where_the_page_is_and_fails_in_words(archive, network,
     assert done.exit_code == 0, done.output
     assert "index.html" in done.output
     assert f"{N} studies read" in done.output
+
+
+def test_a_sweep_gives_the_error_by_epoch(archive, network, found, tmp_path):
+    for epoch, seed in ((10, 0), (20, 3)):
+        save_network(tmp_path / "sweep" / f"epoch_{epoch:04d}" / "final", ("amyloidosis",), seed=seed)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "features").symlink_to(found.case.out / "features")
+    validate(str(network), archive, tmp_path / "out", checkpoints=tmp_path / "sweep", settings=QUICK)
+    rows = pd.read_csv(tmp_path / "out" / "tables" / "checkpoints.csv").set_index(["epoch", "figure"])
+    mae = pd.read_csv(found.case.out / "tables" / "lvef_metrics.csv").query("subset == 'all'").set_index("metric")
+    row = rows.loc[(10, "MAE of LVEF, %")]
+    assert row.low < row.value < row.high
+    assert row.value != rows.loc[(20, "MAE of LVEF, %"), "value"]
+    assert mae.loc["mae", "n"] == row.n == N
+    assert (tmp_path / "out" / "figures" / "checkpoints.png").is_file()
+    with pytest.raises(CheckpointError, match="finetune RECIPE --sweep"):
+        validate(str(network), archive, tmp_path / "out", checkpoints=tmp_path, settings=QUICK)
+
+
+def test_calibrated_probabilities_rank_alike_and_the_threshold_cuts_the_same_studies():
+    logits = np.linspace(-4, 4, 41)
+    head = Head("diagnoses", "diagnoses", "classification", ("a", "b"), calibration={"a": (0.5, -2.0, 0.6)})
+    both = np.array([head.probabilities([value, value]) for value in logits])
+    raw = 1 / (1 + np.exp(-logits))
+    assert both[:, 0] == pytest.approx(1 / (1 + np.exp(-(0.5 * logits - 2))))
+    assert both[:, 1] == pytest.approx(raw)
+    assert (np.diff(both[:, 0]) > 0).all()
+    assert ((both[:, 0] >= head.threshold("a")) == (raw >= 0.6)).all()
+    assert head.threshold("b") is None

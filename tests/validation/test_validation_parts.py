@@ -85,6 +85,15 @@ def test_auroc_and_its_paired_test_are_those_of_stats_on_the_studies_with_a_labe
     assert row.p <= row.p_fdr <= row.p_holm <= 2 * row.p + 1e-12
 
 
+def test_the_threshold_of_the_card_is_applied_as_it_is(tmp_path, conditions):
+    labels, model, _ = conditions
+    case = hand_made(tmp_path, model, labels, thresholds={"myocarditis": 0.7})
+    row = table(condition_section(case), "conditions").set_index("condition").loc["myocarditis"]
+    present = labels["myocarditis"] == 1
+    assert row.sensitivity_at_threshold == pytest.approx((model["myocarditis"][present] >= 0.7).mean())
+    assert row.specificity_at_threshold == pytest.approx((model["myocarditis"][~present] < 0.7).mean())
+
+
 def test_what_cannot_be_compared_or_computed_is_said_by_name(tmp_path, conditions):
     labels, model, base = conditions
     section = condition_section(hand_made(tmp_path, model, labels, baseline=base))

@@ -64,6 +64,7 @@ def hand_made(
     facts: dict[str, object] | None = None,
     patients: list[str] | None = None,
     interval: float | None = None,
+    thresholds: dict[str, float] | None = None,
     **settings: object,
 ) -> Case:
     """A case without a network: predictions and labels (study,) by name, two clips (SAX, 4CH) a study.
@@ -95,7 +96,9 @@ def hand_made(
         rows = np.random.default_rng(0).normal(size=(2 * n, 8)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         around = {"lvef": (interval, 0.9)} if interval else {}
-        return Readings(title, table[values], table.drop(columns=values), around, pd.DataFrame(), clips, rows, ())
+        return Readings(
+            title, table[values], table.drop(columns=values), thresholds or {}, around, pd.DataFrame(), clips, rows, ()
+        )
 
     head = Head("head", "head", "classification", tuple(predicted))
     base = None if baseline is None else readings(baseline, "baseline")

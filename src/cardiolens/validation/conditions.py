@@ -20,6 +20,7 @@ from cardiolens.stats import (
     calibration,
     classification_report,
     compare_auroc,
+    operating_point,
     roc_curve,
 )
 from cardiolens.validation.drawing import board, named_rows, readable, whiskers, with_limits
@@ -135,6 +136,10 @@ def _say_baseline(case: Case, found: Sequence[Scored], section: Section) -> None
 
 
 def _say_gaps(case: Case, found: Sequence[Scored], section: Section) -> None:
+    raw = [readable(s.name) for s in found if s.name not in case.readings.thresholds]
+    if raw:
+        which = f"of {', '.join(raw)}" if len(raw) < len(found) else "of these conditions"
+        section.notes.append(f"The card has no calibration {which}: scores are taken as they come, no probabilities.")
     single = [f"{readable(s.name)} ({s.positive} of {len(s.keys)})" for s in found if np.isnan(s.area[0])]
     if single:
         section.notes.append(f"No AUROC, since the studies are all of one class: {', '.join(single)}.")
@@ -162,6 +167,7 @@ def _tables(case: Case, found: Sequence[Scored]) -> list[Table]:
         row |= {
             name: _value(s.report, name) for name in ("average_precision", "brier", "ece", "calibration_in_the_large")
         }
+        row |= _at_threshold(case, s)
         row |= {"specificity_at_90_sensitivity": _value(s.report, "specificity_at_90_sensitivity")}
         if compared:
             row |= dict(zip(("baseline_auroc", "baseline_low", "baseline_high"), s.base_area, strict=True))
@@ -191,6 +197,16 @@ def _tables(case: Case, found: Sequence[Scored]) -> list[Table]:
     ]
 
 
+def _at_threshold(case: Case, scored: Scored) -> dict[str, float]:
+    """What the card's own threshold, chosen on other studies, gives on these."""
+    names = ("threshold", "sensitivity_at_threshold", "specificity_at_threshold")
+    edge = case.readings.thresholds.get(scored.name)
+    if edge is None:
+        return dict.fromkeys(names, _NAN)
+    point = operating_point(scored.labels, scored.scores, edge, level=case.settings.level)
+    return dict(zip(names, (edge, point.sensitivity.value, point.specificity.value), strict=True))
+
+
 def _points(found: Sequence[Scored]) -> pd.DataFrame:
     parts = []
     for s in found:
@@ -216,6 +232,11 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
     shown["AUROC"] = [with_limits(*row) for row in frame[["auroc", "low", "high"]].to_numpy()]
     for name, title in (("brier", "Brier"), ("calibration_in_the_large", "Mean score − prevalence")):
         shown[title] = ["–" if np.isnan(value) else f"{value:.3f}" for value in frame[name]]
+    if frame["threshold"].notna().any():
+        pairs = frame[["sensitivity_at_threshold", "specificity_at_threshold"]].to_numpy()
+        shown["Sens. / spec. at the card's threshold"] = [
+            "–" if np.isnan(b) else f"{a:.2f} / {b:.2f}" for a, b in pairs
+        ]
     if "p" in frame:
         shown["Baseline"] = [
             with_limits(*r) for r in frame[["baseline_auroc", "baseline_low", "baseline_high"]].to_numpy()

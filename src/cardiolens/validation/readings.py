@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import expit, logit
 from torch import Tensor
 
 from cardiolens.errors import CardiolensError, CheckpointError
@@ -48,6 +49,8 @@ class Head:
         kind: "regression" or "classification".
         labels: the columns of a label table that its outputs answer to.
         conformal: half-width and coverage of its prediction interval, or None.
+        calibration: label to slope and intercept of Platt's scaling of the logit and the operating threshold (of the
+            score before it), where the card has them.
     """
 
     name: str
@@ -56,6 +59,24 @@ class Head:
     labels: tuple[str, ...]
     unit: str = ""
     conformal: tuple[float, float] | None = None
+    calibration: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+
+    def probabilities(self, logits: Sequence[float]) -> list[float]:
+        """Of each label: as calibrated on the card, else the sigmoid of the logit; both rank studies alike."""
+        return [
+            float(expit(slope * value + intercept))
+            for value, (slope, intercept, _) in zip(logits, map(self._scale, self.labels), strict=True)
+        ]
+
+    def threshold(self, label: str) -> float | None:
+        """The card's operating threshold, as a probability like `probabilities`; None where it has none."""
+        if label not in self.calibration:
+            return None
+        slope, intercept, score = self.calibration[label]
+        return float(expit(slope * logit(score) + intercept))
+
+    def _scale(self, label: str) -> tuple[float, float, float]:
+        return self.calibration.get(label, (1.0, 0.0, 0.5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +114,8 @@ class Readings:
 
     Attributes:
         values: (study, label) indexed by key: percent for LVEF; NaN where the head gave none.
-        conditions: likewise, probabilities.
+        conditions: likewise, probabilities, calibrated as far as the card goes.
+        thresholds: condition to the card's operating threshold, a probability, where it has one.
         intervals: label to (half-width, coverage) of the prediction interval.
         domain: out_of_domain and domain_score by key; empty where the model has no reference.
         clips: one row a clip: key, view, plane, and attention_<head> for each head.
@@ -104,6 +126,7 @@ class Readings:
     title: str
     values: pd.DataFrame
     conditions: pd.DataFrame
+    thresholds: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     domain: pd.DataFrame
     clips: pd.DataFrame
@@ -123,9 +146,13 @@ def open_reader(name: str, device: str = "cpu") -> Reader:
         CheckpointError: nothing there, or random weights.
     """
     folder = Path(name).expanduser()
+    if (folder / "final" / "card.json").is_file() and not (folder / "card.json").is_file():
+        return open_reader(str(folder / "final"), device)  # a run folder
     below = sorted(path.parent for path in folder.glob("*/final/card.json")) if folder.is_dir() else []
     if below and not (folder / "card.json").is_file():
         models = tuple(load_model(path) for path in below)
+        if alone := [path for path, one in zip(below, models, strict=True) if not isinstance(one, DualEncoder)]:
+            raise CheckpointError(f"{alone[0]} is a head alone; finish the run, so that {folder}/final gathers them")
         hashes = "".join(model.card.sha256 or "" for model in models)
         title = f"{folder.name} ({len(models)} models)"
         return Reader(title, _placed(models, device), hashlib.sha256(hashes.encode()).hexdigest())
@@ -167,8 +194,16 @@ def _heads(model: DualEncoder, *, alone: bool) -> list[Head]:
             continue
         conformal = task.get("conformal")
         edges = (float(conformal["quantile"]), float(conformal["coverage"])) if conformal else None
-        found.append(Head(name if alone else labels[0], name, kind, labels, str(task.get("unit", "")), edges))
+        unit = str(task.get("unit", ""))
+        found.append(Head(name if alone else labels[0], name, kind, labels, unit, edges, _calibration(task)))
     return found
+
+
+def _calibration(task: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
+    fitted = (task.get("calibration") or {}).get("conditions", {})
+    return {
+        name: (float(row["slope"]), float(row["intercept"]), float(row["threshold"])) for name, row in fitted.items()
+    }
 
 
 @torch.inference_mode()
@@ -207,6 +242,12 @@ def read_studies(
         reader.title,
         outputs.reindex(columns=chosen["regression"]),
         outputs.reindex(columns=chosen["classification"]),
+        {
+            label: edge
+            for _, head in reader.heads
+            for label in head.labels
+            if (edge := head.threshold(label)) is not None
+        },
         {head.labels[0]: head.conformal for _, head in reader.heads if head.conformal},
         pd.DataFrame.from_dict(sheet.domain, orient="index", columns=["out_of_domain", "domain_score"]),
         pd.DataFrame(sheet.clips, columns=columns),
@@ -251,7 +292,8 @@ class _Sheet:
         for model, table in zip(self.reader.models, tables, strict=True):
             found = table.compute([key], "")[key]
             rows = torch.stack(list(found.values())).to(model.video_proj.weight.device)
-            embedded = model.project(rows[:, : model.video_encoder.config.out_width])
+            features = rows[:, : model.video_encoder.config.out_width]
+            embedded = model.project(features)
             if not bool(torch.isfinite(embedded).all()):
                 raise CheckpointError(
                     f"{model.card.full_name} gives NaN for this study; its pixels or weights are damaged"
@@ -260,8 +302,10 @@ class _Sheet:
                 first = (list(found), embedded.float().cpu())
                 domain = _domain(model, embedded, rows, [view for view, _ in found])
             for head in _heads(model, alone=len(self.reader.models) == 1):
-                given = model.heads[head.of](embedded[None])
+                given = model.measure(head.of, features[None])
                 values = given.output[0].float().cpu().tolist()
+                if head.kind == "classification":
+                    values = head.probabilities(given.logits[0].double().cpu().tolist())
                 attention[head.name] = given.attention[0].float().cpu().tolist()
                 outputs |= dict(zip(head.labels, values, strict=True))
                 if lost := [label for label, value in zip(head.labels, values, strict=True) if not np.isfinite(value)]:
