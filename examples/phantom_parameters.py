@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cardiolens.errors import PhantomError
+from cardiolens.phantom.disease.enrichment import SHARES
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.heart.parts import SURGERIES, Mass, Septa, Surgery, Tissue, Valves, Vessels
 from cardiolens.phantom.persons.covariates import EFFECTS
@@ -103,6 +104,14 @@ scan, uniformly; nobody is lost before.  A Cox model with these covariates is th
 """
 
 
+ENRICHED = """## Enriched cohorts
+
+Of {total} patients of a cohort with `--enrich 1`, so many are dealt each condition for certain.  Those that come along with
+others (most patients with amyloid have a thick wall and large atria) are dealt to few, and each condition is expected in
+20 or more.  A smaller share deals the same mixture to that share of the patients (`disease.enrichment`, package choice).
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} instead of printing it")
@@ -124,7 +133,7 @@ def page() -> str:
     sections += ["## Populations\n", table(*people_rows())]
     sections += ["Log odds of the traits, by year from 60, by kg/m² from 26, and by group (package choice):\n"]
     sections += [table(*risk_rows()), "Share of each condition as the main disease, in percent (package choice):\n"]
-    sections += [table(*prevalence_rows())]
+    sections += [table(*prevalence_rows()), ENRICHED.format(total=sum(SHARES.values())), table(*dealt_rows())]
     return "\n".join(sections)
 
 
@@ -255,6 +264,11 @@ def prevalence_rows() -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         shares = [100 * p.share(condition) for p in POPULATIONS.values()]
         rows.append((condition, *(f"{share:.2g}" if share else "" for share in shares)))
     return ("condition", *POPULATIONS), rows
+
+
+def dealt_rows() -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """`enrichment.SHARES`."""
+    return ("condition", "patients"), [(name, str(SHARES[name])) for name in CONDITION_NAMES]
 
 
 if __name__ == "__main__":

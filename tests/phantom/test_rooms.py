@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import cardiolens.phantom as phantom
+from cardiolens import phantom
 
 FOLDER = Path(phantom.__file__).parent
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "architecture.md"
