@@ -106,9 +106,10 @@ scan, uniformly; nobody is lost before.  A Cox model with these covariates is th
 
 ENRICHED = """## Enriched cohorts
 
-Of {total} patients of a cohort with `--enrich 1`, so many are dealt each condition for certain.  Those that come along with
-others (most patients with amyloid have a thick wall and large atria) are dealt to few, and each condition is expected in
-20 or more.  A smaller share deals the same mixture to that share of the patients (`disease.enrichment`, package choice).
+Of {total} patients of a cohort with `--enrich 1`, so many are dealt each condition for certain.  Those that come along
+with others (most patients with amyloid have a thick wall and large atria) are dealt to few, and each condition is
+expected in 20 or more.  A smaller share deals the same mixture to that share of the patients (`disease.enrichment`;
+package choice).
 """
 
 
