@@ -19,6 +19,7 @@ from cardiolens.errors import CheckpointError, NoCineError, TrainingError
 from cardiolens.explain.attention import view_attention
 from cardiolens.findings import ClipFinding, Interval, Prediction
 from cardiolens.models.domain import STATISTICS, DomainReference, domain_features
+from cardiolens.origin import only_manufacturer
 from cardiolens.study import Study, View
 from cardiolens.transforms import ClipTransform
 
@@ -177,7 +178,7 @@ class Predictor:
     def _by_origin(self, study: Study, domain: _Domain) -> _Domain:
         """A model that has learned from one source alone, as its card says, is not to be believed elsewhere, however
         alike the images are."""
-        only = (self.card.domain or {}).get("manufacturer")
+        only = only_manufacturer(self.card)
         if only is None or all(cine.attributes.get("Manufacturer") == only for cine in study.cines):
             return domain
         reason = f'the model has learned from studies of "{only}" alone, and this one does not say that it is such'

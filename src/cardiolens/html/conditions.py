@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cardiolens.conditions import ConditionFinding
 from cardiolens.findings import Prediction
-from cardiolens.text.conditions import CONDITIONS
+from cardiolens.text.conditions import CONDITIONS, NORMAL
 
 if TYPE_CHECKING:
     from cardiolens.models.card import Card
@@ -21,10 +22,10 @@ def condition_facts(prediction: Prediction, card: Card) -> dict[str, Any] | None
     if not findings:
         return None
     measured = _measured(card)
-    calibrated = [finding for finding in findings if finding.basis]
+    calibrated = [finding for finding in findings if finding.basis and finding.name != NORMAL]
     by_view = any(finding.attention for finding in findings)
     groups = [("", findings)]
-    if calibrated and not prediction.out_of_domain:
+    if any(finding.basis for finding in findings) and not prediction.out_of_domain:
         groups = [
             ("At or above the operating threshold", [f for f in findings if f.flagged]),
             ("Below the operating threshold", [f for f in findings if f.flagged is False]),
@@ -35,7 +36,7 @@ def condition_facts(prediction: Prediction, card: Card) -> dict[str, Any] | None
         ]
     by_chance = sum(1 - finding.basis.specificity for finding in calibrated if finding.basis)
     return {
-        "flagged": [finding for finding in findings if finding.flagged],
+        "flagged": [finding for finding in calibrated if finding.flagged],
         "calibrated": len(calibrated),
         "n": max((finding.basis.n for finding in calibrated if finding.basis), default=0),
         "by_chance": f"about {by_chance:.0f}" if by_chance >= 1.5 else f"{by_chance:.1f}" if calibrated else "",
@@ -48,17 +49,27 @@ def condition_facts(prediction: Prediction, card: Card) -> dict[str, Any] | None
 
 
 def _row(finding: ConditionFinding, measured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    area = measured.get(finding.name)
     most = max(finding.attention, key=lambda row: row.share, default=None)
     return {
         "words": finding.words,
         "score": finding.score,
         "threshold": finding.threshold,
         "flagged": finding.flagged,
+        "alarming": finding.flagged and finding.name != NORMAL,
         "chance": f"{_percent(finding.probability)} ({finding.basis.positive})" if finding.basis else "–",
-        "rank": f"{area['auroc']:.2f} ({area['low']:.2f}–{area['high']:.2f})" if area else "–",
+        "rank": _area(measured.get(finding.name)),
         "looked": f"{most.view} {most.share * 100:.0f} %" if most else "–",
     }
+
+
+def _area(row: Mapping[str, Any] | None) -> str:
+    """AUROC with its limits, which a single positive study does not have."""
+    if row is None:
+        return "–"
+    limits = row.get("low"), row.get("high")
+    if any(limit is None or math.isnan(limit) for limit in limits):
+        return f"{row['auroc']:.2f} (no limits)"
+    return f"{row['auroc']:.2f} ({limits[0]:.2f}–{limits[1]:.2f})"
 
 
 def _percent(probability: float | None) -> str:
@@ -83,7 +94,7 @@ def _measured(card: Card) -> dict[str, Mapping[str, Any]]:
         test = (entry.get("metrics") or {}).get("test")
         if isinstance(test, Mapping):
             rows = test.get("conditions", {})
-            found |= {name: row for name, row in rows.items() if "auroc" in row}
+            found |= {name: row for name, row in rows.items() if row.get("auroc") is not None}
     return found
 
 

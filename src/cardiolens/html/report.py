@@ -16,6 +16,7 @@ from cardiolens.dicom.deid import Pseudonym, Scrubber
 from cardiolens.html.conditions import condition_facts
 from cardiolens.html.loops import LONGEST_SIDE, MOST_PHASES, all_sheets, cycle_ms, loop_data, model_field
 from cardiolens.inference import Prediction
+from cardiolens.origin import is_rendered, learned_from_phantom
 from cardiolens.study import Cine, Study
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def study_report(
         cine_notes=[(str(cine.view), strike(note)) for cine in study.cines for note in cine.notes],
         provenance=_provenance(prediction, created),
         card=_card_facts(card),
-        phantom_trained=_phantom_trained(card),
+        phantom_trained=learned_from_phantom(card),
+        rendered=is_rendered(study),
     )
 
 
@@ -151,7 +153,7 @@ def _lvef(prediction: Prediction) -> dict[str, Any] | None:
 def _by_origin(prediction: Prediction) -> bool:
     """Whether the study is out of domain by where it comes from alone, its images being within the limit."""
     score, limit = prediction.domain_score, prediction.domain_threshold
-    return bool(prediction.out_of_domain) and score is not None and limit is not None and score <= limit
+    return bool(prediction.out_of_domain) and (score is None or limit is None or score <= limit)
 
 
 def _ratio_words(prediction: Prediction) -> str:
@@ -237,10 +239,6 @@ def _provenance(prediction: Prediction, created: dt.datetime) -> list[tuple[str,
     seconds = sum(prediction.timing_s.values())
     parts = ", ".join(f"{stage} {value:.2f}" for stage, value in prediction.timing_s.items())
     return [*rows, ("Time, s", f"{seconds:.2f} ({parts})")] if parts else rows
-
-
-def _phantom_trained(card: Card) -> bool:
-    return "phantom" in f"{card.tag} {card.source}".lower()
 
 
 def _card_facts(card: Card) -> dict[str, Any]:

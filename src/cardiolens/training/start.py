@@ -15,6 +15,7 @@ from cardiolens.datasets.splits import Split, take_fraction
 from cardiolens.hub import load_model
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL, with_projection
+from cardiolens.origin import is_rendered
 from cardiolens.store import StudyStore
 from cardiolens.training.data import ClipSource
 from cardiolens.training.features import ClipTable, StudyFeatures, encoder_table, state_hash
@@ -24,6 +25,8 @@ from cardiolens.training.tasks import Task
 from cardiolens.transforms import ClipTransform
 
 logger = logging.getLogger(__name__)
+
+_LOOKED_AT = 100  # training studies, to tell whether the phantom rendered them
 
 
 class Start:
@@ -57,6 +60,8 @@ class Start:
         self._drawn = torch.get_rng_state()
         self._before = dict(self._model.card.provenance)
         self._data_hash = store.hash()
+        looked_at = self.train[:: -(-len(self.train) // _LOOKED_AT)]
+        self._phantom = all(is_rendered(store.read(key)) for key in looked_at)
         self._checked = refuse_seen(
             self._before,
             split,
@@ -103,6 +108,7 @@ class Start:
             "split_hash": self.split.hash,
             "epochs": self.recipe.optimiser.epochs,
             **({"held_out_checked": "; ".join(self._checked)} if self._checked else {}),
+            **({"phantom": True} if self._phantom else {}),
             "start": self._before,
         }
 
