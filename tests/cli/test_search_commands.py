@@ -161,6 +161,7 @@ def test_map_draws_two_encoders_and_writes_numbers_and_places(place, tmp_path, c
         (("search", "{a}"), "a text in quotes, or --study KEY"),
         (("search", "{a}", "mass", "--study", "s_p1/a1"), "one of the two"),
         (("search", "{a}", "mass"), "give it with --model"),
+        (("search", "{a}", "mass", "-m", "{model}", "--from", "{a}"), "give both"),
         (("search", "{a}", "  ", "-m", "{model}"), "empty query"),
         (("search", "{a}", "mass", "-m", "{other}"), "made by another model"),
         (("search", "{a}", "mass", "-m", "{deaf}"), "no text tower"),

@@ -90,6 +90,19 @@ def test_in_a_store_every_study_finds_only_other_patients(index):
         assert len(found) == sum(index.patient(other) != index.patient(key) for other in index.studies)
 
 
+def test_a_study_of_another_index_finds_what_it_would_find_within_one(index, around):
+    key = "s_p0/a0"
+    archive = index.select([other for other in index.studies if other != key])
+    found = similar(archive, key, source=index.select([key]))
+    assert found == similar(index, key)
+    assert "s_p0/a4" not in {hit.key for hit in found}
+    with pytest.raises(InputError, match="the index has no study"):
+        similar(archive, key)
+    other = EmbeddingIndex(index.keys, index.views, index.planes, index.rows, {**index.meta, "model_hash": "x"})
+    with pytest.raises(InputError, match="different models"):
+        similar(archive, key, source=other)
+
+
 def test_a_study_that_is_not_there_or_alone_is_told(index):
     with pytest.raises(InputError, match="the index has no study s_x/a; it has 5, such as"):
         similar(index, "s_x/a")

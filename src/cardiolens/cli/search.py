@@ -19,6 +19,9 @@ def search(
         str | None, typer.Option("--model", "-m", help="The model that made the index; needed for a text.")
     ] = None,
     study: Annotated[str | None, typer.Option(help="Key of a study of the index: find studies like it.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Other index by the same model that holds --study, as of new studies.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many studies.")] = 10,
     by: Annotated[
         str, typer.Option(help="Rank by the whole study (mean over its views) or by its single best clip.")
@@ -44,6 +47,8 @@ def search(
 
     if (query is None) == (study is None):
         raise InputError("say what to look for: a text in quotes, or --study KEY; one of the two")
+    if source is not None and study is None:
+        raise InputError("--from names the index that holds --study KEY: give both")
     for path in out or ():
         if path.suffix not in _KINDS:
             raise InputError(f"{path}: results are written as {', '.join(_KINDS)}")
@@ -57,7 +62,8 @@ def search(
         network = open_model(model)
         hits = by_text(network, found, query, top, by=by, views=views)  # type: ignore[arg-type] # checked there
     else:
-        hits = by_study(found, str(study), top, by=by, views=views)  # type: ignore[arg-type]
+        held = None if source is None else EmbeddingIndex.load(source)
+        hits = by_study(found, str(study), top, source=held, by=by, views=views)  # type: ignore[arg-type]
     asked = query if query is not None else f"studies like {study}"
     for path in out or ():
         _write(path, asked, hits, found, None if store is None else StudyStore(store))

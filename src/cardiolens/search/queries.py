@@ -74,26 +74,40 @@ def search(
 
 
 def similar(
-    index: EmbeddingIndex, key: str, top: int = 10, *, by: RankBy = "study", views: Collection[View] | None = None
+    index: EmbeddingIndex,
+    key: str,
+    top: int = 10,
+    *,
+    source: EmbeddingIndex | None = None,
+    by: RankBy = "study",
+    views: Collection[View] | None = None,
 ) -> list[Hit]:
-    """Studies nearest to a study of the index, never itself nor another of the same patient.
+    """Studies nearest to a study, never itself nor another of the same patient.
+
+    Args:
+        key: the study asked for, in `source`.
+        source: another index by the same model that holds it, such as that of new studies; None for the same index.
 
     Raises:
-        InputError: no such study in the index, or no study of another patient.
+        InputError: no such study, no study of another patient, or indexes of two models.
     """
     index.require_clips()
-    if key not in index.studies:
-        raise InputError(f"the index has no study {key}; it has {len(index.studies)}, such as {index.studies[0]}")
-    asked = _of_views(index, views)
-    if key not in asked.studies:
-        raise InputError(f"{key} has none of the views asked for")
-    keys, vectors = asked.study_vectors()
-    vector = vectors[keys.index(key)]
-    own = index.patient(key)
-    others = np.array([index.patient(k) != own for k in asked.keys], dtype=bool)
+    holder = index if source is None else source
+    if any(holder.meta.get(name) != index.meta.get(name) for name in ("model_hash", "transform", "space")):
+        raise InputError(
+            f"the two indexes are of different models ({holder.meta.get('model')}, {index.meta.get('model')}); "
+            "embed both stores with one"
+        )
+    if key not in holder.studies:
+        example = f", such as {holder.studies[0]}" if holder.studies else ""
+        raise InputError(f"the index has no study {key}; it has {len(holder.studies)}{example}")
+    asked = _of_views(holder.select([key]), views)
+    vector = asked.study_vectors()[1][0]
+    own = holder.patient(key)
+    others = np.array([index.patient(k) != own and k != key for k in index.keys], dtype=bool)
     if not others.any():
         raise InputError(f"the index holds no study of another patient than that of {key}; nothing to compare with")
-    return _ranked(asked.take(others), vector, top, by)
+    return _ranked(_of_views(index.take(others), views), vector, top, by)
 
 
 def _of_views(index: EmbeddingIndex, views: Collection[View] | None) -> EmbeddingIndex:
