@@ -95,7 +95,7 @@ def _fill_pulse_sequence(image: Dataset, cine: Cine) -> None:
         "ResonantNucleus": "1H",
         "KSpaceFiltering": "NONE",
         "ApplicableSafetyStandardAgency": "IEC",
-        "MagneticFieldStrength": float(cine.attributes["MagneticFieldStrength"]),
+        "MagneticFieldStrength": _number(cine, "MagneticFieldStrength"),
         "CardiacSynchronizationTechnique": fact(cine, "CardiacSynchronizationTechnique", "RETROSPECTIVE"),
         "CardiacSignalSource": "ECG",
         "CardiacRRIntervalSpecified": interval_ms(cine),
@@ -135,7 +135,7 @@ def _shared_groups(cine: Cine) -> Dataset:
     shared = Dataset()
     measures = Dataset()
     measures.PixelSpacing = [ds(v) for v in cine.spacing_mm]
-    measures.SliceThickness = ds(cine.attributes["SliceThickness"])
+    measures.SliceThickness = ds(_number(cine, "SliceThickness"))
     step = step_mm(cine)
     if step is not None:
         measures.SpacingBetweenSlices = ds(step)
@@ -153,14 +153,14 @@ def _shared_groups(cine: Cine) -> Dataset:
     )
     shared.MRImageFrameTypeSequence = Sequence([_item(FrameType=_FRAME_TYPE, **_CHARACTERISTICS)])
     shared.MRTimingAndRelatedParametersSequence = Sequence([_timing(cine)])
-    shared.MREchoSequence = Sequence([_item(EffectiveEchoTime=float(cine.attributes["EchoTime"]))])
+    shared.MREchoSequence = Sequence([_item(EffectiveEchoTime=_number(cine, "EchoTime"))])
     shared.MRAveragesSequence = Sequence([_item(NumberOfAverages=1.0)])
     shared.MRFOVGeometrySequence = Sequence([_field_of_view(cine)])
     shared.MRModifierSequence = Sequence([_modifier(cine)])
     shared.MRImagingModifierSequence = Sequence(
         [_item(MagnetizationTransfer="NONE", BloodSignalNulling="NO", Tagging="NONE",
-               TransmitterFrequency=round(42.577 * float(cine.attributes["MagneticFieldStrength"]), 3),
-               PixelBandwidth=float(cine.attributes["PixelBandwidth"]))]
+               TransmitterFrequency=round(42.577 * _number(cine, "MagneticFieldStrength"), 3),
+               PixelBandwidth=_number(cine, "PixelBandwidth"))]
     )  # fmt: skip
     shared.MRReceiveCoilSequence = Sequence(
         [
@@ -209,8 +209,8 @@ def _frame_groups(cine: Cine, plane: int, phase: int, acquired: str) -> Dataset:
 
 def _timing(cine: Cine) -> Dataset:
     timing = _item(
-        RepetitionTime=ds(cine.attributes["RepetitionTime"]),
-        FlipAngle=ds(cine.attributes["FlipAngle"]),
+        RepetitionTime=ds(_number(cine, "RepetitionTime")),
+        FlipAngle=ds(_number(cine, "FlipAngle")),
         EchoTrainLength=1,
         RFEchoTrainLength=0,
         GradientEchoTrainLength=1,
@@ -237,8 +237,8 @@ def _field_of_view(cine: Cine) -> Dataset:
         InPlanePhaseEncodingDirection="COLUMN" if down else "ROW",
         MRAcquisitionFrequencyEncodingSteps=cols if down else rows,
         MRAcquisitionPhaseEncodingStepsInPlane=rows if down else cols,
-        PercentSampling=ds(cine.attributes["PercentSampling"]),
-        PercentPhaseFieldOfView=ds(cine.attributes["PercentPhaseFieldOfView"]),
+        PercentSampling=ds(_number(cine, "PercentSampling")),
+        PercentPhaseFieldOfView=ds(_number(cine, "PercentPhaseFieldOfView")),
     )
 
 
@@ -268,6 +268,11 @@ def _modifier(cine: Cine) -> Dataset:
 def _heart() -> Dataset:
     """SNOMED CT 80891009, "Heart" (DICOM PS3.16 CID 4030)."""
     return _item(CodeValue="80891009", CodingSchemeDesignator="SCT", CodeMeaning="Heart")
+
+
+def _number(cine: Cine, keyword: str) -> float:
+    """A fact of `REQUIRED` that is a number."""
+    return float(cine.attributes[keyword])
 
 
 def _item(**values: object) -> Dataset:
