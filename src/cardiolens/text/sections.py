@@ -158,6 +158,16 @@ def split_sections(report: str) -> tuple[Section, ...]:
     return (*_lead(lead, sections), *sections)
 
 
+def seen_and_concluded(report: str) -> str:
+    """Findings and impression, a section a line; the whole report where it has neither.
+
+    >>> seen_and_concluded("INDICATION: Chest pain. FINDINGS: Normal LV. IMPRESSION: Normal.")
+    'Normal LV.\\nNormal.'
+    """
+    kept = [section.text for section in split_sections(report) if section.kind in ("findings", "impression")]
+    return "\n".join(kept) or report
+
+
 def _lead(text: str, sections: list[Section]) -> tuple[Section, ...]:
     """Text above the first heading: findings where none are below, else why the scan was done, else a letterhead."""
     if not text:

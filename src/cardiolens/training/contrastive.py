@@ -189,7 +189,13 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
     model = start_model(recipe, store, train_keys)
     source = ClipSource(store, ClipTransform.from_dict(model.card.transform), cache=recipe.cache)
     tower = model.text_tower()
-    tokens = report_tokens(folder.path / "tokens.npz", store, [*train_keys, *val_keys], tower.tokenizer)
+    tokens = report_tokens(
+        folder.path / "tokens.npz",
+        store,
+        [*train_keys, *val_keys],
+        tower.tokenizer,
+        findings_only=recipe.text.sections == "findings",
+    )
     loaders = [
         pairs_loader(recipe, source, keys, tokens, tower.tokenizer, train=train, max_tokens=tower.config.max_tokens)
         for keys, train in ((train_keys, True), (val_keys, False))

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from cardiolens.clips import PlaneSampling
 from cardiolens.errors import ReportError
 from cardiolens.store import StudyStore
+from cardiolens.text.sections import seen_and_concluded
 from cardiolens.text.token_store import TokenStore, pad_tokens, reports_sha256
 from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training.data import ClipSource, Draw, EpochSampler, generator_for
@@ -95,12 +96,19 @@ class ReportPairs(Dataset[Pair]):
         return Pair([self.source.clip(key, view, plane) for view, plane in planes], tokens, epoch, key)
 
 
-def report_tokens(path: Path, store: StudyStore, keys: Sequence[str], tokenizer: ReportTokenizer) -> TokenStore:
+def report_tokens(
+    path: Path, store: StudyStore, keys: Sequence[str], tokenizer: ReportTokenizer, *, findings_only: bool = False
+) -> TokenStore:
     """Reports of some studies as tokens: read from `path`, or made now and kept there.
 
     A file of other reports or of another vocabulary is made anew.
+
+    Args:
+        findings_only: leave out indication, technique and comparison.
     """
     reports = {key: store.report(key) or "" for key in keys}
+    if findings_only:
+        reports = {key: seen_and_concluded(report) for key, report in reports.items()}
     if path.exists():
         try:
             kept = TokenStore.load(path, tokenizer)

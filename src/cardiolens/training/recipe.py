@@ -44,6 +44,8 @@ class TextRecipe(_Strict):
     pretrained: str | None = None  # folder of a Hugging Face BERT; None trains a small one from random weights
     vocabulary: Annotated[int, Field(ge=100)] | Literal["package"] = "package"  # of the small one: that of the
     # package, or so many words learned from the training reports
+    sections: Literal["all", "findings"] = "all"  # of a report that sentences are drawn from; "findings": what was
+    # seen and concluded, without indication, technique and comparison
     sentences: int = Field(5, ge=1)  # drawn anew at each step (Shad et al.)
     max_tokens: int = Field(128, ge=8)
     pooling: Literal["cls", "mean", "max"] = "mean"
@@ -127,6 +129,8 @@ class _Run(_Strict):
         fields |= {name: value for name, value in later.items() if value != type(self).model_fields[name].default}
         if fields["optimiser"]["chunk"] is None:
             del fields["optimiser"]["chunk"]
+        if fields.get("text", {}).get("sections") == "all":
+            del fields["text"]["sections"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 
