@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cardiolens.stats import SubgroupTable, adjust_p_values, subgroup_table
+from cardiolens.validation.cohort import Progress
 from cardiolens.validation.drawing import readable, with_limits
 from cardiolens.validation.lvef import LABEL, lvef_table
 from cardiolens.validation.request import Case
@@ -26,7 +27,7 @@ _FEWEST = 20  # positives, and negatives, for AUROC by group
 _RESAMPLES = 1000
 
 
-def subgroup_section(case: Case) -> Section:
+def subgroup_section(case: Case, progress: Progress = lambda what, done, total: None) -> Section:
     """A table of every figure in every group."""
     section = Section("subgroups", "Subgroups")
     studies = case.cohort.studies.loc[case.readings.keys]
@@ -42,7 +43,8 @@ def subgroup_section(case: Case) -> Section:
             section.notes.append("No figure can be given by group: no labels, or too few positives.")
         return section
     found: list[tuple[str, str, SubgroupTable]] = []
-    for title, metric, keys, first, second in measures:
+    for number, (title, metric, keys, first, second) in enumerate(measures):
+        progress("subgroups", number, len(measures))
         part = case.cohort.studies.loc[keys]
         for name in several:
             table = subgroup_table(
@@ -57,6 +59,7 @@ def subgroup_section(case: Case) -> Section:
                 seed=case.settings.seed,
             )
             found.append((title, name, table))
+    progress("subgroups", len(measures), len(measures))
     section.words.append(
         "Each figure in each group with bootstrap limits by patient, and its difference from all other studies. "
         "p: that the figure is equal in all groups of an attribute (Wald, bootstrap covariance), corrected after Holm "

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cardiolens.validation.cohort import AGE_BANDS
 from cardiolens.validation.drawing import COLOURS, board, capital, readable
 from cardiolens.validation.request import Case
 from cardiolens.validation.sections import Section, Table
@@ -163,7 +164,10 @@ def _scatter(figure: Any, axes: Any, place: Plane, values: pd.Series[Any], *, la
         if last:
             figure.colorbar(drawn, ax=axes, shrink=0.8, extend="both")
         return
-    levels = sorted(values.dropna().unique(), key=str)
+    bands = [band for _, _, band in AGE_BANDS]
+    levels = sorted(
+        values.dropna().unique(), key=lambda level: (bands.index(level) if level in bands else -1, str(level))
+    )
     colours = {"with": "#D55E00", "without": "#9FC5DC"} if set(levels) <= {"with", "without"} else {}
     for number, level in enumerate(sorted(levels, key=lambda level: level == "with")):
         own = (values == level).to_numpy()

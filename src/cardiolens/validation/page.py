@@ -36,7 +36,7 @@ table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{text-align:left;padding:4px 9px;border-bottom:1px solid #e6e6e6;vertical-align:top}
 th{border-bottom:2px solid #999}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-td.n{white-space:nowrap}
+td.n{white-space:nowrap}td:first-child{min-width:8em}
 code{font-size:.85em;word-break:break-all}.file{color:#555;font-size:.86rem}
 @media print{body{max-width:none;padding:0}nav{display:none}figure{break-inside:avoid}}
 """

@@ -36,6 +36,8 @@ def cohort_section(case: Case) -> Section:
         Table("exclusions", "Every study left out, or output missing, with its reason", listed, listed[:0])
     )
     section.tables.append(demographics(case.cohort, case.readings.keys))
+    if nobody := _without(case.cohort.labels.reindex(case.readings.keys)):
+        section.notes.append(f"No study with {', '.join(map(readable, nobody))}.")
     section.tables.append(scanners(case.cohort, case.readings.keys))
     return section
 
@@ -114,12 +116,9 @@ def demographics(cohort: Cohort, keys: list[str]) -> Table:
         lvef = labels["lvef"]
         rows.append(("LVEF, %: mean (SD)", *_mean(lvef)))
         rows.append(("LVEF < 40 %", _share(int((lvef < 40).sum()), int(lvef.notna().sum())), ""))
-    nobody = []
     for name in label_columns(labels):
         known = labels[name].notna()
-        if known.any() and not (labels[name] == 1).any():
-            nobody.append(readable(name))
-        elif known.any():
+        if (labels[name] == 1).any():
             rows.append(
                 (
                     capital(readable(name)),
@@ -127,11 +126,14 @@ def demographics(cohort: Cohort, keys: list[str]) -> Table:
                     _unknown(labels[name]),
                 )
             )
-    if nobody:
-        rows.append(("No study with", ", ".join(nobody), ""))
     rows.append(("With a report", _share(int(studies["has_report"].sum()), n), ""))
     frame = pd.DataFrame(rows, columns=["What", "Value", "Unknown"])
     return Table("demographics", "Table 1: the studies that were read", frame)
+
+
+def _without(labels: pd.DataFrame) -> list[str]:
+    """Conditions with labels and not one positive."""
+    return [name for name in label_columns(labels) if labels[name].notna().any() and not (labels[name] == 1).any()]
 
 
 def scanners(cohort: Cohort, keys: list[str]) -> Table:
@@ -145,13 +147,18 @@ def scanners(cohort: Cohort, keys: list[str]) -> Table:
         own = [str(key) for key in part.index]
         rows.append(
             {"vendor": vendor, "scanner": scanner, "field": field, "studies": len(part)}
-            | {"patients": part["patient"].nunique(), "phases (median)": part["phases"].median()}
-            | {"pixel, mm (median)": part["pixel_mm"].median(), "planes (median)": part["planes"].median()}
+            | {"patients": part["patient"].nunique(), "phases (median)": _median(part["phases"])}
+            | {"pixel, mm (median)": _median(part["pixel_mm"]), "planes (median)": _median(part["planes"])}
             | {f"with {view}": count for view, count in views_of(own, studies)}
         )
     columns = ["vendor", "scanner", "field", "studies", "patients", "phases (median)", "pixel, mm (median)"]
     columns += ["planes (median)", *(f"with {view}" for view in View)]
     return Table("scanners", "How they were scanned", pd.DataFrame(rows, columns=columns))
+
+
+def _median(column: pd.Series[float]) -> float | None:
+    known = column.dropna()
+    return round(float(known.median()), 2) if len(known) else None
 
 
 def _mean(column: pd.Series[float]) -> tuple[str, str]:

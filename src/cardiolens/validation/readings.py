@@ -86,12 +86,13 @@ class Reader:
     Attributes:
         title: how it is called in figures.
         sha256: of its weights.
+        folders: where its models lie; empty where that is no folder of a run.
     """
 
     title: str
     models: tuple[DualEncoder, ...]
     sha256: str
-    trained: bool = True
+    folders: tuple[Path, ...] = ()
 
     @property
     def main(self) -> DualEncoder:
@@ -155,7 +156,7 @@ def open_reader(name: str, device: str = "cpu") -> Reader:
             raise CheckpointError(f"{alone[0]} is a head alone; finish the run, so that {folder}/final gathers them")
         hashes = "".join(model.card.sha256 or "" for model in models)
         title = f"{folder.name} ({len(models)} models)"
-        return Reader(title, _placed(models, device), hashlib.sha256(hashes.encode()).hexdigest())
+        return Reader(title, _placed(models, device), hashlib.sha256(hashes.encode()).hexdigest(), tuple(below))
     model = load_model(name)
     if not isinstance(model, DualEncoder):
         raise CheckpointError(f"{name} is a head alone; give the folder of a whole model")
@@ -164,7 +165,8 @@ def open_reader(name: str, device: str = "cpu") -> Reader:
     title = model.card.full_name
     if folder.is_dir():
         title = folder.resolve().parent.name if folder.name == "final" else folder.name
-    return Reader(title, _placed((model,), device), model.card.sha256)
+    folders = (folder,) if folder.is_dir() else ()
+    return Reader(title, _placed((model,), device), model.card.sha256, folders)
 
 
 def random_reader(like: Reader, seed: int = 0, device: str = "cpu") -> Reader:
@@ -174,7 +176,7 @@ def random_reader(like: Reader, seed: int = 0, device: str = "cpu") -> Reader:
         torch.manual_seed(seed)
         card = Card(name="random weights", transform=dict(model.card.transform))
         twin = DualEncoder(model.video_encoder.config, embed_dim=model.embed_dim, card=card)
-    return Reader("random weights", _placed((twin,), device), state_hash(twin), trained=False)
+    return Reader("random weights", _placed((twin,), device), state_hash(twin))
 
 
 def _placed(models: Sequence[DualEncoder], device: str) -> tuple[DualEncoder, ...]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardiolens._version import __version__
 from cardiolens.datasets.splits import Split
-from cardiolens.errors import CheckpointError, ReadError, StatsError, TrainingError
+from cardiolens.errors import ReadError, StatsError, TrainingError
 from cardiolens.store import StudyStore
 from cardiolens.store.atomic import disk_errors, write_whole
 from cardiolens.validation.cohort import Cohort, Progress, gather, read_labels
 from cardiolens.validation.request import Case, Settings
+from cardiolens.validation.seen import check_seen
 
 if TYPE_CHECKING:
     from cardiolens.validation.readings import Reader
@@ -67,7 +69,7 @@ def validate(
         include_seen: measure even on studies that the model may have learned from; said on the page.
 
     Raises:
-        CheckpointError: no model, random weights, or a store that the model learned from without its split.
+        CheckpointError: no model, random weights, or patients that a model has learned from.
         TrainingError: a split that does not fit.
         ReportError: labels that are none.
         ReadError: not one study could be read.
@@ -85,12 +87,12 @@ def validate(
     parts = Split.load(split) if split is not None else None
     sweep = open_sweep(checkpoints, device) if checkpoints is not None else {}
     readers = [reader, *([base] if base is not None else []), *sweep.values()]
-    warnings = _check_seen(readers, store, parts, part, split, include_seen=include_seen)
     keys = list(parts[part]) if parts is not None else store.keys()
     if parts is not None and (missing := [key for key in keys if key not in store]):
         raise TrainingError(
             f"{split}: {len(missing)} studies of part '{part}' are not in {store.path}, first {missing[0]}"
         )
+    warnings, compared = check_seen(readers, keys, store.hash(), parts, include_seen=include_seen)
     cohort = gather(store, keys, read_labels(labels, store), progress)
     if not cohort.keys:
         raise ReadError(f"{store.path}: no study with a cine among {len(keys)}; check with cardiolens views")
@@ -103,7 +105,7 @@ def validate(
     sections = make_sections(case, progress)
     if sweep:
         sections.append(checkpoint_section(case, sweep, progress))
-    provenance = _provenance(case, parts, split, part, labels, device)
+    provenance = _provenance(case, parts, split, part, labels, device) | {"seen before": "; ".join(compared)}
     return _write(case, sections, [*_synthetic(cohort), *warnings], provenance)
 
 
@@ -117,11 +119,11 @@ def make_sections(case: Case, progress: Progress = lambda what, done, total: Non
     from cardiolens.validation.maps import map_section
     from cardiolens.validation.people import cohort_section
 
-    makers = (
+    makers: tuple[Callable[[Case], Section], ...] = (
         cohort_section,
         lvef_section,
         condition_section,
-        subgroup_section,
+        partial(subgroup_section, progress=progress),
         attention_section,
         map_section,
         language_section,
@@ -132,53 +134,6 @@ def make_sections(case: Case, progress: Progress = lambda what, done, total: Non
         sections.append(make(case))
     progress("figures and tables", len(makers), len(makers))
     return sections
-
-
-def _check_seen(
-    readers: Sequence[Reader],
-    store: StudyStore,
-    parts: Split | None,
-    part: str,
-    split: Path | None,
-    *,
-    include_seen: bool,
-) -> list[str]:
-    """Refuse, or warn of, studies that a model learned from."""
-    here = store.hash()
-    warnings = []
-    for one in [each for each in readers if each.trained]:
-        learned = [
-            step for model in one.models for step in _history(model.card.provenance) if step.get("data_hash") == here
-        ]
-        if not learned:
-            continue
-        fits = parts is not None and all(step.get("split_hash") == parts.hash for step in learned)
-        if fits and part != "train":
-            continue
-        if fits:
-            why = f"it learned from the part '{part}' itself"
-        elif parts is None:
-            why = (
-                "it learned from part of this very store; give --split with the split.json of its run, and --part test"
-            )
-        else:
-            why = f"it learned from another split of this store than {split}"
-        if not include_seen:
-            raise CheckpointError(f"{one.title}: {why} (or --include-seen, which says so on the page)")
-        warnings.append(
-            f"{one.title} has learned from some of these studies ({why}): its figures are not a validation."
-        )
-    return warnings
-
-
-def _history(provenance: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps that made a model, the last first."""
-    steps = []
-    step: Any = provenance
-    while isinstance(step, dict) and step:
-        steps.append(step)
-        step = step.get("start")
-    return steps
 
 
 def _flag_by_origin(reader: Reader, cohort: Cohort, readings: Any) -> None:
