@@ -20,7 +20,7 @@ from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.store import StudyStore
 from cardiolens.text.conditions import CONDITIONS
 from cardiolens.training.contrastive import pretrain
-from cardiolens.training.data import ClipSource, pad_bags
+from cardiolens.training.data import ClipSource
 from cardiolens.training.features import encoder_table
 from cardiolens.training.recipe import FinetuneRecipe, PretrainRecipe, load_recipe
 from cardiolens.training.supervised import finetune
@@ -88,16 +88,15 @@ def recipe_of(context: Context, name: str, kind: Any, settings: Mapping[str, Any
     return load_recipe(ROOT / "recipes" / name, kind, sets)
 
 
-def outputs(context: Context, model: DualEncoder, task: str, data: str, keys: Sequence[str]) -> np.ndarray:
-    """What a head says of studies (study, output), from features that are computed once for every encoder."""
+def outputs(context: Context, model: DualEncoder, tasks: Sequence[str], data: str, keys: Sequence[str]) -> np.ndarray:
+    """What heads say of studies (study, output), from features that are computed once for every encoder."""
     source = ClipSource(context.store(data), ClipTransform.from_dict(model.card.transform), cache=False)
     features = encoder_table(context.cache, model, source).compute(keys, f"{data} features")
     found = []
     with torch.inference_mode():
         for key in keys:
-            rows = torch.stack(list(features[key].values()))
-            bags, mask = pad_bags(model.project(rows), [len(rows)])
-            found.append(model.heads[task](bags, mask).output[0].float())
+            bag = torch.stack(list(features[key].values()))[None]
+            found.append(torch.cat([model.measure(task, bag).output[0].float() for task in tasks]))
     return torch.stack(found).numpy()
 
 
@@ -105,7 +104,7 @@ def lvef_rows(context: Context, final: Path, data: str) -> list[Row]:
     """Error, agreement and AUROC for a low LVEF, raw and with the bias taken off that half of the studies shows."""
     keys = context.keys(data)
     label = context.store(data).labels().loc[list(keys), "lvef"].to_numpy(float)
-    pred = outputs(context, load_model(final), "lvef", data, keys)[:, 0].astype(float)
+    pred = outputs(context, load_model(final), ["lvef"], data, keys)[:, 0].astype(float)
     errors = np.abs(pred - label)
     agreement = stats.bland_altman(pred, label)
     limits = stats.bootstrap(lambda e: float(np.mean(e)), errors, seed=0)
@@ -207,11 +206,12 @@ def condition_step(arm: str, batch: int | None, *, each: bool = False) -> Step:
         recipe = recipe_of(context, "shad_tiny_diagnoses.yaml", FinetuneRecipe, settings)
         final = finetune(recipe, context.store("internal"), context.run(name), context.cache)
         model = load_model(final)
+        tasks = [task for task, entry in model.card.tasks.items() if entry["kind"] == "classification"]
+        columns = [label for task in tasks for label in model.card.tasks[task]["labels"]]
         rows = []
         for data in ("internal", *EXTERNAL):
             keys = context.keys(data)
-            scores = outputs(context, model, "diagnoses", data, keys)
-            columns = model.card.tasks["diagnoses"]["labels"]
+            scores = outputs(context, model, tasks, data, keys)
             np.savez(context.run(name) / f"scores_{data}.npz", keys=np.array(keys), scores=scores, labels=columns)
             rows += area_rows(context, data, keys, dict(zip(columns, scores.T, strict=True)), "auroc")
         return [{**row, "arm": arm, "labels": 1.0, "seed": 0} for row in rows]
@@ -346,7 +346,9 @@ def rescan_step(arm: str, lvef_run: str) -> Step:
 
         store = context.store("rescan")
         labels = store.labels().sort_values(["patient", "session"])
-        pred = outputs(context, load_model(context.run(lvef_run) / "final"), "lvef", "rescan", list(labels.index))[:, 0]
+        pred = outputs(context, load_model(context.run(lvef_run) / "final"), ["lvef"], "rescan", list(labels.index))[
+            :, 0
+        ]
         rows: list[Row] = []
         for what, values in (("predicted", pred.astype(float)), ("true", labels["lvef"].to_numpy(float))):
             first, second = (values[labels["session"].to_numpy(int) == session] for session in (1, 2))
