@@ -90,7 +90,8 @@ def recipe_of(context: Context, name: str, kind: Any, settings: Mapping[str, Any
 
 def outputs(context: Context, model: DualEncoder, tasks: Sequence[str], data: str, keys: Sequence[str]) -> np.ndarray:
     """What heads say of studies (study, output), from features that are computed once for every encoder."""
-    source = ClipSource(context.store(data), ClipTransform.from_dict(model.card.transform), cache=False)
+    transform = ClipTransform.from_dict(model.card.transform)
+    source = ClipSource(context.store(data), transform, cache=True, folder=context.cache)
     features = encoder_table(context.cache, model, source).compute(keys, f"{data} features")
     found = []
     with torch.inference_mode():
