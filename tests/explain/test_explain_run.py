@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cardiolens.cli import main
 from cardiolens.errors import CheckpointError, InputError, StoreError
 from cardiolens.explain import Chosen, explain_store, explain_study
 from cardiolens.hub import load_model
+from cardiolens.models.mil import GatedAttentionMIL, MILConfig
 from cardiolens.store import StudyStore
 from cardiolens.study import View
 from cardiolens.training.features import ClipTable
@@ -26,7 +28,7 @@ def run(*arguments):
 def test_a_study_of_a_store_gets_videos_a_sheet_and_tables(labelled, explainable, tmp_path, capsys):
     key = "site_p5/a5"
     out = tmp_path / "out"
-    assert run(labelled.path / key, "--model", explainable, "--out", out, "--view", "4ch", "--fps", "8") == 0
+    assert run(labelled.path / key, "--model", explainable, "--out", out, "--view", "4ch", "--fps", "4") == 0
     names = {path.name for path in out.iterdir()}
     assert names == {
         "4CH_0_maps.mp4",
@@ -137,8 +139,24 @@ def test_a_store_gets_tables_by_condition_and_figures_and_goes_on_from_its_cache
         raise AssertionError("features are computed again")
 
     monkeypatch.setattr(ClipTable, "_write", never)
+    monkeypatch.setattr("cardiolens.explain.figures.png_of", lambda figure: b"")  # figures take most of the time
     again = explain_store(model, labelled, out, n_resamples=100)
     pd.testing.assert_frame_equal(again.ablation, found.ablation)
+    assert not any("nearly alike" in note for note in again.notes)
+    with torch.no_grad():
+        model.heads["lvef"].gate_weight.weight.zero_()
+    even = explain_store(model, labelled, out, n_resamples=100)
+    assert any("lvef weighs all views nearly alike" in note for note in even.notes)
+
+
+def test_a_convolutional_network_has_tables_of_a_store_all_the_same(labelled, tmp_path, monkeypatch):
+    monkeypatch.setattr("cardiolens.explain.figures.png_of", lambda figure: b"")
+    model = load_model("shad-resnet3d-tiny")
+    model.heads["lvef"] = GatedAttentionMIL(MILConfig(embed_dim=model.embed_dim)).eval()
+    model.card.sha256, model.card.tasks["lvef"] = "0" * 64, {"label": "lvef"}
+    found = explain_store(model, labelled, tmp_path / "out", keys=labelled.keys()[:6], n_resamples=100)
+    assert found.n == 6
+    assert set(found.ablation["output"]) == {"lvef"}
 
 
 def test_a_damaged_study_is_left_out_and_counted(model, explainable, tmp_path, capsys):

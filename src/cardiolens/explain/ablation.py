@@ -57,7 +57,8 @@ def ablate(model: DualEncoder, head: str, studies: Sequence[StudyClips]) -> pd.D
                 row[column] = np.nan if answer is None else answer.output[place]
             rows.append(row)
     names = ["key", "head", "output", "views", *columns]
-    return pd.DataFrame(rows, columns=names)
+    table: pd.DataFrame = pd.DataFrame(rows, columns=names)
+    return table
 
 
 def ablation_effects(
@@ -100,7 +101,8 @@ def ablation_effects(
             row["n_positive"] = None if kind == "regression" else int(both["label"].sum())
             full, less, truth = (both[c].to_numpy(float) for c in ("all", column, "label"))
             rows.append(row | _effect(kind, truth, full, less, whose.tolist(), n_resamples, level, seed))
-    return pd.DataFrame(rows, columns=_EFFECT_COLUMNS)
+    effects: pd.DataFrame = pd.DataFrame(rows, columns=_EFFECT_COLUMNS)
+    return effects
 
 
 _EFFECT_COLUMNS = [

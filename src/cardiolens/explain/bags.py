@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -150,7 +149,7 @@ def pool(
         if bool(some.any()):
             with torch.inference_mode():
                 said = model.measure(task, bags[some], mask[some])
-            for at, row in enumerate(np.flatnonzero(some.cpu().numpy())):
+            for at, row in enumerate(torch.nonzero(some)[:, 0].tolist()):
                 weights = said.attention[at, : len(part[row].views)].double().cpu().tolist()
                 answers[row] = Pooled(tuple(weights), tuple(said.output[at].double().cpu().tolist()))
         out += answers

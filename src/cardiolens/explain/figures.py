@@ -17,6 +17,7 @@ from cardiolens.study import View
 
 _VIEWS = [str(view) for view in View]
 _FAINT = "#555555"
+_DOT = "dot: limits leave out 0"
 
 
 def attention_figure(table: pd.DataFrame, title: str) -> Figure:
@@ -27,7 +28,7 @@ def attention_figure(table: pd.DataFrame, title: str) -> Figure:
     counts = table[table["group"] == "with"].groupby("condition")["n"].max()
     every = list(dict.fromkeys(table["condition"]))
     conditions = [name for name in every if counts[name]] or every
-    title += _left_out(len(every) - len(conditions), "conditions that no study has")
+    title += _left_out(len(every) - len(conditions), "conditions", "no study has them")
     totals = table[table["group"] == "difference"].groupby("condition")["n"].max()
     names = [f"{c.replace('_', ' ')}  ({counts[c]}/{totals[c]})" for c in conditions]
     grids = {group: _grid(table, group, "relative", conditions) for group in GROUPS}
@@ -58,7 +59,7 @@ def ablation_figure(effects: pd.DataFrame, title: str) -> Figure:
     every = list(dict.fromkeys(effects["output"]))
     measured = set(effects.loc[effects["change"].notna(), "output"])
     outputs = [name for name in every if name in measured] or every
-    title += _left_out(len(every) - len(outputs), "outputs that these studies cannot measure")
+    title += _left_out(len(every) - len(outputs), "outputs", "these studies cannot measure them")
     with mpl.rc_context(STYLE):
         if len(outputs) <= 4:
             return _whiskers(effects, outputs, title, word)
@@ -104,13 +105,13 @@ def _changes(effects: pd.DataFrame, outputs: list[str], title: str, word: str, *
         part = effects[effects["ablation"] == what]
         _dots(axis, _sure(part.assign(condition=part["output"], group="difference"), outputs))
         bar = figure.colorbar(image, ax=axis, location="bottom", shrink=0.9, pad=0.02, aspect=24)
-        bar.set_label(word)
+        bar.set_label(f"{word}; {_DOT}")
     axes[0].set_ylabel("output  (studies with it / all)")
     return figure
 
 
-def _left_out(count: int, what: str) -> str:
-    return f" ({count} {what} left out)" if count else ""
+def _left_out(count: int, what: str, why: str) -> str:
+    return f" ({count} {what} left out: {why})" if count else ""
 
 
 def _canvas(rows: int, title: str, panels: int) -> tuple[Figure, Any]:
@@ -165,4 +166,4 @@ def _ticks(bar: Any, limit: float, *, power: bool) -> None:
     at = [-0.9 * limit, 0.0, 0.9 * limit]
     digits = 2 if limit >= 0.1 else 3
     bar.set_ticks(at, labels=[f"{2.0**v:.{digits}f}" if power else f"{v:+.{digits}f}" for v in at])
-    bar.set_label("relative attention" if power else "difference")
+    bar.set_label("relative attention" if power else f"difference; {_DOT}")

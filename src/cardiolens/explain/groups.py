@@ -6,7 +6,7 @@ weight of a view's clips over the weight that each clip of the study would have 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -36,7 +36,9 @@ def attention_table(model: DualEncoder, head: str, studies: Sequence[StudyClips]
     for one, said in zip(studies, pool(model, head, studies), strict=True):
         for row in view_attention(cast(Pooled, said).attention, one.views):
             rows.append((one.key, head, str(row.view), row.clips, row.share, row.relative))
-    return pd.DataFrame(rows, columns=["key", "head", "view", "clips", "share", "relative"])
+    columns = ["key", "head", "view", "clips", "share", "relative"]
+    table: pd.DataFrame = pd.DataFrame(rows, columns=columns)
+    return table
 
 
 def groups_of(labels: pd.DataFrame, own: Sequence[str] = ()) -> pd.DataFrame:
@@ -50,7 +52,7 @@ def groups_of(labels: pd.DataFrame, own: Sequence[str] = ()) -> pd.DataFrame:
         ReportError: no such column at all, or values other than 0, 1 and empty.
     """
     known = [name for name in own or [c.column for c in CONDITIONS] if name in labels.columns]
-    groups = pd.DataFrame(index=labels.index)
+    groups: pd.DataFrame = pd.DataFrame(index=labels.index)
     for name in known:
         try:
             groups[name] = labels[name].astype(float)
@@ -99,7 +101,8 @@ def attention_by_condition(
                 row |= {"view": str(view), "group": group, "n": len(chosen), "n_patients": len(set(whose))}
                 values, has = (chosen[column].to_numpy(float) for column in ("relative", "has"))
                 rows.append(row | _mean(group, values, has, whose.tolist(), n_resamples, level, seed))
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    table: pd.DataFrame = pd.DataFrame(rows, columns=_COLUMNS)
+    return table
 
 
 def _mean(
@@ -111,7 +114,7 @@ def _mean(
     if group == "difference" and not 0 < has.sum() < len(has):
         return found | {"note": "one group is empty"}
     columns = (values, has) if group == "difference" else (values,)
-    metric = _difference if group == "difference" else weighted.mean
+    metric: Callable[..., FloatArray] = _difference if group == "difference" else weighted.mean
     found["relative"] = float(metric(*columns, np.ones(len(values))))
     groups = (has > 0.5, has <= 0.5) if group == "difference" else (np.ones(len(has), dtype=bool),)
     fewest = min(len({whose[i] for i in np.flatnonzero(chosen)}) for chosen in groups)

@@ -164,8 +164,9 @@ def findings(model: DualEncoder, pair: Pair, untrained: DualEncoder | None = Non
     for place in pair.showing:
         mask = pair.masks[place]
         for method, heat in heats_of(model, pair, place, untrained).items():
-            where = (str(pair.after.views[place]), pair.after.planes[place])
-            out.append(Finding(pair.heart, pair.alteration, *where, method, *score_heat(heat, mask)))
+            view, plane = str(pair.after.views[place]), pair.after.planes[place]
+            gain, hit, chance = score_heat(heat, mask)
+            out.append(Finding(pair.heart, pair.alteration, view, plane, method, gain, hit, chance))
     return out
 
 

@@ -28,13 +28,15 @@ def cine_frames(clip: Tensor, edge: int) -> RGB:
     """The clip (channel, time, row, col) in grey: (time, edge, edge, 3)."""
     grey = clip.float().mean(0).clamp(0, 1).cpu().numpy()
     frames = [_resized((255 * frame).round().astype(np.uint8), edge, smooth=True) for frame in grey]
-    return np.repeat(np.stack(frames)[..., None], 3, axis=-1)
+    pictures: RGB = np.repeat(np.stack(frames)[..., None], 3, axis=-1)
+    return pictures
 
 
 def coloured(values: FloatArray, low: float, high: float) -> RGB:
     """Values to the colours of "inferno", `low` dark and `high` light: shape (..., 3)."""
     scaled = (values - low) / max(high - low, 1e-12)
-    return _palette()[(255 * np.clip(scaled, 0, 1)).round().astype(np.uint8)]
+    colours: RGB = _palette()[(255 * np.clip(scaled, 0, 1)).round().astype(np.uint8)]
+    return colours
 
 
 def tiled(maps: AttentionMaps, clip: Tensor, *, edge: int = 112, align: Align = "resize") -> RGB:
@@ -69,7 +71,8 @@ def blended(clip: Tensor, heat: FloatArray, *, edge: int = 448) -> RGB:
         share = _resized((255 * np.clip(frame / high, 0, 1)).round().astype(np.uint8), edge, smooth=True)
         weight = _STRONGEST * share[..., None].astype(np.float32) / 255
         out[i] = (1 - weight) * grey[i] + weight * _palette()[share]
-    return out.round().astype(np.uint8)
+    mixed: RGB = out.round().astype(np.uint8)
+    return mixed
 
 
 def contact_sheet(maps: AttentionMaps, clip: Tensor, *, title: str, edge: int = 112, align: Align = "resize") -> RGB:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WORDS = "explanation of a model; research use only, not a medical device"
+_EVEN = 0.05  # mean relative attention nearer to 1 than this, in every view, is called even
 _SECONDS = 3.0  # least length of a video: the beat is repeated
 
 
@@ -226,6 +227,12 @@ def _tables(model: DualEncoder, studies: list[StudyClips]) -> tuple[pd.DataFrame
     for name in model.heads:
         shares.append(attention_table(model, name, studies))
         predictions.append(ablate(model, name, studies))
+        means = shares[-1].groupby("view")["relative"].mean()
+        if len(means) > 1 and (means - 1.0).abs().max() < _EVEN:
+            notes.append(
+                f"head {name} weighs all views nearly alike (relative attention {means.min():.3f} to "
+                f"{means.max():.3f}): its answer is close to that of a plain mean, and the weights tell little"
+            )
         if len(outputs[name]) > 1:
             notes.append(
                 f"head {name} pools once for its {len(outputs[name])} outputs: the attention is one and the same for "
