@@ -80,6 +80,13 @@ def test_a_figure_that_is_off_is_named_and_the_command_exits_1(runs, store, tmp_
     assert CliRunner().invoke(build_app(), [*arguments, *split, "--tolerance", "0.6"]).exit_code == 0
 
 
+def test_weights_rounded_to_float16_are_given_more_room(runs, store, tmp_path):
+    half = save_model(load_model(runs / "lvef" / "final"), tmp_path / "half", dtype="float16")
+    assert load_model(half).card.dtype == "float16"
+    found = reproduce(str(half), store, split=runs / "lvef" / "split.json")
+    assert (found.tolerance, found.holds) == (0.02, True)
+
+
 def test_changed_labels_are_found(runs, store, tmp_path):
     shutil.copytree(store.path, tmp_path / "store")
     changed = StudyStore(tmp_path / "store", mode="a")

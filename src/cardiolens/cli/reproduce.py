@@ -18,7 +18,10 @@ def reproduce(
         Path | None,
         typer.Option("--out", "-o", help="Folder for reproduce.csv and what is kept to go on after a stop."),
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="Largest difference, in the unit of the figure.")] = 1e-3,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Largest difference, in the unit of the figure; default 0.001, 0.02 for float16 weights."),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
 ) -> None:
     """Recompute the figures on a model's card, on the same studies, and compare.

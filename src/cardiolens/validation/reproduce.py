@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cardiolens.validation.readings import Readings
 
 TOLERANCE = 1e-3
+TOLERANCE_HALF = 0.02  # for weights that were rounded to float16 after their figures were measured
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def reproduce(
     *,
     split: Path | None = None,
     folder: Path | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     device: str = "cpu",
     progress: Progress = lambda what, done, total: None,
 ) -> Reproduction:
@@ -74,16 +75,20 @@ def reproduce(
         store: the store that it learned from, held-out studies among them; its labels.csv holds the truth.
         split: split.json of the run; None takes the one beside the model folder.
         folder: where features of clips are kept, so that a call after a stop goes on; None keeps none.
-        tolerance: largest difference, in the figure's own unit (percent points for the MAE of LVEF).
+        tolerance: largest difference, in the figure's own unit (percent points for the MAE of LVEF); None for 0.001,
+            or 0.02 where the weights are stored as float16.
 
     Raises:
         CheckpointError: a card without figures, another store or split than the card's, or no split at all.
     """
     from cardiolens.validation.readings import open_reader, read_studies
 
-    if not tolerance > 0:
+    if tolerance is not None and not tolerance > 0:
         raise StatsError(f"tolerance: must be positive, got {tolerance:g}")
     reader = open_reader(model, device)
+    if tolerance is None:
+        rounded = any(one.card.dtype == "float16" for one in reader.models)
+        tolerance = TOLERANCE_HALF if rounded else TOLERANCE
     networks = [one for one in reader.models if any("metrics" in task for task in one.card.tasks.values())]
     if not networks:
         raise CheckpointError(f"{reader.title}: the card holds no figure to recompute; cardiolens finetune writes them")
