@@ -106,6 +106,15 @@ def test_nearest_agrees_with_a_plain_sort():
         assert set(near[i]) == set(np.argsort(-similarity[i])[:4])
 
 
+def test_of_very_many_clips_some_are_asked_among_all(monkeypatch):
+    rows, views = clusters(60), ["SAX"] * 30 + ["4CH"] * 30
+    whole = nearest(rows, 5)
+    np.testing.assert_array_equal(np.sort(nearest(rows, 5, of=np.array([3, 40]))), np.sort(whole[[3, 40]]))
+    monkeypatch.setattr("cardiolens.search.maps._MOST_ASKED", 10)
+    assert view_mixing(rows, views, k=5) == 1.0
+    assert neighbour_correlation(rows, np.arange(60.0), 5) > 0.5
+
+
 def test_a_number_that_neighbours_share_correlates():
     rows = clusters(40)
     values = np.r_[np.full(20, 30.0), np.full(20, 60.0)] + np.random.default_rng(0).normal(size=40)

@@ -172,7 +172,7 @@ def _kept(previous: EmbeddingIndex | None, meta: dict[str, Any]) -> EmbeddingInd
 
 
 def _rows_of(index: EmbeddingIndex, key: str) -> tuple[list[tuple[View, int]], Rows]:
-    chosen = np.flatnonzero(index.study_of == index.studies.index(key))
+    chosen = index.clips_of[key]
     return [(index.views[i], index.planes[i]) for i in chosen], index.rows[chosen]
 
 

@@ -77,6 +77,13 @@ class EmbeddingIndex:
         places = {key: i for i, key in enumerate(self.studies)}
         return np.array([places[key] for key in self.keys], dtype=np.intp)
 
+    @cached_property
+    def clips_of(self) -> Mapping[str, npt.NDArray[np.intp]]:
+        """Study to the numbers of its clips."""
+        order = np.argsort(self.study_of, kind="stable")
+        ends = np.cumsum(np.bincount(self.study_of, minlength=len(self.studies)))
+        return dict(zip(self.studies, np.split(order, ends[:-1]), strict=True)) if self.keys else {}
+
     def patient(self, key: str) -> str:
         """The patient of a study."""
         return self.patients.get(key, key)
@@ -122,7 +129,7 @@ class EmbeddingIndex:
     def select(self, keys: Iterable[str]) -> EmbeddingIndex:
         """The clips of some studies, in the order of the index; a key that is not there is an `InputError`."""
         wanted = set(keys)
-        absent = sorted(wanted.difference(self.studies))
+        absent = sorted(wanted.difference(self.clips_of))
         if absent:
             raise InputError(f"{len(absent)} studies are not in the index, first {absent[0]}")
         return self.take(np.array([key in wanted for key in self.keys], dtype=bool))

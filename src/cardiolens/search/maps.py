@@ -17,6 +17,7 @@ METHODS: tuple[Method, ...] = ("tsne", "umap", "pca")
 Neighbours = npt.NDArray[np.int64]
 _PERPLEXITY = 30.0
 _UMAP_NEIGHBOURS = 15
+_MOST_ASKED = 20_000
 _COMPONENTS = 50  # principal components that t-SNE and UMAP start from
 
 
@@ -71,13 +72,14 @@ def view_mixing(
 def neighbour_share(
     rows: npt.ArrayLike, groups: Sequence[str], k: int = 10, *, patients: Sequence[str] | None = None
 ) -> float:
-    """Mean share of the k nearest (by cosine, of other patients) that are of the same group."""
-    near = nearest(rows, k, patients=patients)
-    if len(groups) != len(near):
-        raise InputError(f"as many groups as vectors: {len(groups)} and {len(near)}")
+    """Mean share of the k nearest (by cosine, of other patients) that are of the same group; as `asked` counts."""
+    chosen = asked(len(groups))
+    near = nearest(rows, k, patients=patients, of=chosen)
     group = np.unique(list(groups), return_inverse=True)[1]
+    if len(group) != len(np.asarray(rows)):
+        raise InputError(f"as many groups as vectors: {len(group)} and {len(np.asarray(rows))}")
     there = near >= 0
-    same = (group[near] == group[:, None]) & there
+    same = (group[near] == group[chosen, None]) & there
     return float((same.sum(1) / there.sum(1)).mean())
 
 
@@ -86,18 +88,37 @@ def neighbour_correlation(
 ) -> float:
     """Pearson correlation of a number with its mean over the k nearest of other patients; NaN where one is constant."""
     number = np.asarray(values, dtype=np.float64)
-    near = nearest(rows, k, patients=patients)
-    if number.shape != (len(near),) or not np.isfinite(number).all():
-        raise InputError(f"as many finite values as vectors: {number.shape} for {len(near)}")
+    if number.shape != (len(np.asarray(rows)),) or not np.isfinite(number).all():
+        raise InputError(f"as many finite values as vectors: {number.shape} for {len(np.asarray(rows))}")
+    chosen = asked(len(number))
+    near = nearest(rows, k, patients=patients, of=chosen)
     there = near >= 0
-    mean = np.where(there, number[near], 0.0).sum(1) / there.sum(1)
-    if np.ptp(mean) == 0 or np.ptp(number) == 0:
+    mean, own = np.where(there, number[near], 0.0).sum(1) / there.sum(1), number[chosen]
+    if np.ptp(mean) == 0 or np.ptp(own) == 0:
         return float("nan")
-    return float(np.corrcoef(number, mean)[0, 1])
+    return float(np.corrcoef(own, mean)[0, 1])
 
 
-def nearest(rows: npt.ArrayLike, k: int, *, patients: Sequence[str] | None = None, block: int = 512) -> Neighbours:
-    """(n, k) numbers of the nearest rows by cosine, of other patients; -1 where there are fewer."""
+def asked(n: int) -> Neighbours:
+    """Rows whose neighbours are counted: all, or of more than 20,000 that many, drawn once and for all."""
+    if n <= _MOST_ASKED:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, size=_MOST_ASKED, replace=False))
+
+
+def nearest(
+    rows: npt.ArrayLike,
+    k: int,
+    *,
+    patients: Sequence[str] | None = None,
+    of: Neighbours | None = None,
+    block: int = 512,
+) -> Neighbours:
+    """(len(of), k) numbers of the rows nearest by cosine, of other patients; -1 where there are fewer.
+
+    Args:
+        of: numbers of the rows asked for; None for all.
+    """
     values = np.asarray(rows, dtype=np.float32)
     n = len(values)
     own = [str(i) for i in range(n)] if patients is None else list(patients)
@@ -106,11 +127,13 @@ def nearest(rows: npt.ArrayLike, k: int, *, patients: Sequence[str] | None = Non
     patient = np.unique(own, return_inverse=True)[1]
     if k < 1 or n < 2 or patient.max() == 0:
         raise InputError("neighbours of other patients need clips of two or more patients, and k of 1 or more")
+    chosen = np.arange(n) if of is None else of
     reach = min(k, n - 1)
-    found = np.empty((n, reach), dtype=np.int64)
-    for start in range(0, n, block):
-        similarity = values[start : start + block] @ values.T
-        similarity[patient[start : start + block, None] == patient[None]] = -np.inf
+    found = np.empty((len(chosen), reach), dtype=np.int64)
+    for start in range(0, len(chosen), block):
+        part = chosen[start : start + block]
+        similarity = values[part] @ values.T
+        similarity[patient[part, None] == patient[None]] = -np.inf
         near = np.argpartition(-similarity, reach - 1, axis=1)[:, :reach]
         possible = np.isfinite(np.take_along_axis(similarity, near, axis=1))
         found[start : start + block] = np.where(possible, near, -1)

@@ -98,7 +98,7 @@ def similar(
             f"the two indexes are of different models ({holder.meta.get('model')}, {index.meta.get('model')}); "
             "embed both stores with one"
         )
-    if key not in holder.studies:
+    if key not in holder.clips_of:
         example = f", such as {holder.studies[0]}" if holder.studies else ""
         raise InputError(f"the index has no study {key}; it has {len(holder.studies)}{example}")
     asked = _of_views(holder.select([key]), views)
@@ -134,7 +134,7 @@ def _ranked(index: EmbeddingIndex, vector: npt.NDArray[np.float32], top: int, by
     best = np.argsort(-of_study, kind="stable")[:top]
     hits = []
     for rank, study in enumerate(best, 1):
-        clips = np.flatnonzero(index.study_of == study)
+        clips = index.clips_of[index.studies[study]]
         clips = clips[np.argsort(-of_clip[clips], kind="stable")][:CLIPS_SHOWN]
         found = tuple(ClipHit(index.views[i], index.planes[i], float(of_clip[i])) for i in clips)
         hits.append(Hit(rank, index.studies[study], float(of_study[study]), found))
