@@ -32,7 +32,7 @@ from cardiolens.study import View
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FOUND, SAID = DOCS / "results" / "explain_phantom.csv", DOCS / "results" / "explain_phantom_answers.csv"
-PAGE, PICTURE = DOCS / "results" / "explain_phantom.md", DOCS / "images" / "explain_phantom.png"
+PAGE, PICTURE = DOCS / "results" / "explain_phantom.md", DOCS / "images" / "explain_phantom.webp"
 METHODS = (
     "rollout",
     "last block",
@@ -69,6 +69,10 @@ def measure(model: Any, count: int) -> None:
     name = model.card.full_name
     done = pd.read_csv(SAID) if SAID.exists() else pd.DataFrame(columns=["model", "heart", "alteration"])
     done = {(row.heart, row.alteration) for row in done[done["model"] == name].itertuples()}
+    if FOUND.exists():  # a run may have been cut off between the two tables
+        kept = pd.read_csv(FOUND, dtype=str)
+        whole = [m != name or (int(h), a) in done for m, h, a in kept[["model", "heart", "alteration"]].to_numpy()]
+        kept[whole].to_csv(FOUND, index=False, lineterminator="\n")
     for number, heart in enumerate(healthy_hearts(count)):
         missing = {what: alter for what, alter in ALTERATIONS.items() if (number, what) not in done}
         for pair in make_pairs(model, [heart], missing, seed=number) if missing else ():
@@ -103,12 +107,18 @@ def page(command: str) -> str:
         f"with {said['alteration'].nunique()} alterations; {len(found) // found['method'].nunique()} clips show one. "
         "How it is done stands at the top of the script; what the words mean, in [Explain](../reference/explain.md).",
         "",
+        f"![4CH of one heart, five alterations](../images/{PICTURE.name})",
+        "",
+        "A row an alteration, in the order of the tables; from left: before, after, what changed, then over the "
+        "altered scan rollout, change of rollout, occlusion of the answer, occlusion of the embedding.",
+        "",
     ]
     for name, own in found.groupby("model", sort=False):
         lines += [f"## {name}", "", "Gain: 1 is chance; in brackets 95 % limits, bootstrap over hearts.", ""]
         lines += [*grid(own, gain), "", "Hit rate of the hottest of 8 x 8 cells, and the rate of chance.", ""]
         lines += [*grid(own, hit), *chances(own), ""]
         lines += ["Answers and views, means over the hearts.", "", *told(said[said["model"] == name]), ""]
+        lines += ["What it comes to:", "", *verdicts(own, said[said["model"] == name]), ""]
     return "\n".join(lines)
 
 
@@ -143,6 +153,27 @@ def chances(own: pd.DataFrame) -> list[str]:
     return [f"| *chance* | {' | '.join(cells)} | {one['chance'].mean():.2f} |"]
 
 
+def verdicts(own: pd.DataFrame, said: pd.DataFrame) -> list[str]:
+    """Each method against chance, and beside what knows nothing."""
+    beside = {
+        "rollout": "rollout, random weights",
+        "rollout, change": "rollout, change, random weights",
+        "occlusion, answer": "centre of the image",
+        "occlusion, embedding": "centre of the image",
+    }
+    lines = []
+    for method, other in beside.items():
+        part, reference = own[own["method"] == method], own[own["method"] == other]
+        limits = bootstrap(np.mean, part["gain"], patients=part["heart"].tolist(), n_resamples=1000)
+        than = "above chance" if limits.low > 1 else "below chance" if limits.high < 1 else "no more than chance"
+        lines.append(f"- {method}: {than}, gain {limits.value:.2f}; {other}: {reference['gain'].mean():.2f}.")
+    right, count = int((said["moved_most"] == said["changed_most"]).sum()), len(said)
+    lines.append(f"- View ablation names the view that changed most in {right} of {count}; by chance one in four.")
+    moved = (said["relative_after"] - said["relative_before"]).abs().max()
+    lines.append(f"- The weight of the clips that show the structure moves by at most {moved:.3f} of an even weight.")
+    return lines
+
+
 def told(said: pd.DataFrame) -> list[str]:
     """What the alterations did to the answers."""
     lines = [
@@ -169,7 +200,7 @@ def picture(model: Any) -> None:
         tiles.append(blended(pair.clips_after[0], pair.masks[0].astype(np.float32), edge=EDGE)[frame])
         tiles += [blended(pair.clips_after[0], heats[name], edge=EDGE)[frame] for name in SHOWN]
         rows.append(np.concatenate([np.pad(tile, ((2, 2), (2, 2), (0, 0))) for tile in tiles], axis=1))
-    Image.fromarray(np.concatenate(rows)).save(PICTURE, optimize=True)
+    Image.fromarray(np.concatenate(rows)).save(PICTURE, quality=80)
 
 
 if __name__ == "__main__":

@@ -140,9 +140,10 @@ def _study(
 
     if align not in ("resize", "centres"):
         raise InputError(f"--align {align}: one of resize, centres")
+    how: Any = align
     with _Progress() as progress:
         result = explain_study(
-            network, study, key, out, clips=chosen, only=wanted, align=align, fps=fps, progress=progress
+            network, study, key, out, clips=chosen, only=wanted, align=how, fps=fps, progress=progress
         )
     _tables(result)
     _end(result, out)
