@@ -259,3 +259,22 @@ def test_states_become_numbers_as_asked():
     assert [as_number(s) for s in ("present", "absent", "uncertain", "not mentioned")] == [1.0, 0.0, None, 0.0]
     assert as_number("uncertain", uncertain="present") == 1.0
     assert as_number("not mentioned", unmentioned="not mentioned") is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "condition", "there"),
+    [
+        ("The right ventricle is not hypertrophied.", "right ventricular hypertrophy", False),
+        ("The left ventricle is not significantly hypertrophied.", "left ventricular hypertrophy", False),
+        ("The aortic valve is not severely stenotic.", "severe aortic stenosis", False),
+        ("A filling defect that does not enhance, in keeping with intracardiac thrombus.", "cardiac thrombus", True),
+        (
+            "Global hypokinesis without a coronary pattern, in keeping with dilated cardiomyopathy.",
+            "non-ischemic cardiomyopathy",
+            True,
+        ),
+        ("No features in keeping with cardiac sarcoidosis.", "sarcoidosis", False),
+    ],
+)
+def test_what_a_denial_reaches_and_what_it_does_not(rules, sentence, condition, there):
+    assert (rules.label(sentence)[condition] == "present") == there

@@ -162,6 +162,7 @@ _BREAK = re.compile(
     r"[;]|\.\s|\b(?:but|however|although|though|except(?: for)?|aside from|apart from|other"
     r" than|whereas|while|yet|which|although"
     r"|positive for|in addition|otherwise)\b|,\s*with\b"
+    r"|,\s*(?:in keeping|in line|consistent|compatible)\s+with\b"
     r"|(?<!consistent )(?<!compatible )(?<!associated )(?<!keeping )(?<!line )\bwith(?= (?:a "
     r"|an )?(?:mild|moderate|severe|normal|preserved|dilated|large|marked))",
     re.IGNORECASE,
