@@ -67,6 +67,7 @@ def explain(
     Attention is not an explanation by itself: docs/how-to/explain.md tells what was measured of it.
 
     Example: cardiolens explain cohort/site_P1/A1 --model shad-mvit-tiny:phantom --out explained
+
     Example: cardiolens explain cohort --model runs/shad_tiny_diagnoses/final --out explained
     """
     from cardiolens.hub import load_model
