@@ -22,7 +22,7 @@ SETTINGS = {
     "task": "diagnoses",
     "target": "conditions",
     "each": True,
-    "split": {"fractions": {"train": 0.25, "val": 0.25, "calibration": 0.25, "test": 0.25}},
+    "split": {"fractions": {"train": 0.5, "val": 0.25, "test": 0.25}},
     "augment": {"severity": 0},
     "plane_sampling": "all",
     "domain": False,
@@ -38,9 +38,9 @@ def recipe(**changes):
 
 @pytest.fixture(scope="module")
 def store(small_store, tmp_path_factory):
-    """Half of the small store with two conditions that can be learned and one that nobody has."""
+    """A third of the small store with two conditions that can be learned and one that nobody has."""
     own = StudyStore(tmp_path_factory.mktemp("each") / "store", mode="a")
-    labels = small_store.labels().iloc[::2]
+    labels = small_store.labels().iloc[::3]
     for key in labels.index:
         own.write(small_store.read(key), key=key)
     labels = labels.copy()
