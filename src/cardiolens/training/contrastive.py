@@ -202,6 +202,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
     ]
     module = ContrastiveModule(model, recipe)
     model.card.notes = []  # said of the weights it starts from
+    before = model.card.provenance
     model.card.provenance = {
         "version": __version__,
         "recipe": recipe.name,
@@ -209,6 +210,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         "data_hash": store.hash(),
         "split_hash": split.hash,
         "epochs": recipe.optimiser.epochs,
+        **({"start": before} if before else {}),
     }
     callbacks: list[Callback] = [KeepModel(folder, recipe.checkpoint_every), KeepState(folder)]
     sync = recipe.devices > 1 and not recipe.freeze_norm and bool(batch_norms(model))
