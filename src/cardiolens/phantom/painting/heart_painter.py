@@ -206,9 +206,10 @@ def touches_heart(
         near |= between & (np.abs(points[:, 1] - 7.0) < 24.0) & (z > -10.0) & (z < max(left.roof, right.roof) + 4.0)
     for mass in anatomy.parameters.masses:
         if mass.site == "pericardium":
-            # The widest pericardium stands for the place that `masses.PericardialMass` finds exactly; the radius is so
-            # wide that it holds the mass at any size.  With the exact place a few grey levels would change, since what
-            # counts as moving is rendered with more samples through the slice; change it with the cohort's schema.
+            # The widest pericardium stands for the place that `masses.PericardialMass` finds exactly; the radius holds
+            # nearly every mass, and about one in sixty is cut by a little at its outer edge.  With the exact place a
+            # few grey levels would change, since what counts as moving is rendered with more samples through the
+            # slice; change it with the cohort's schema.
             away = points - np.array([-0.75 * reach_of(tables), 0.65 * reach_of(tables), -0.3 * anatomy.length])
             near |= np.einsum("ij,ij->i", away, away) < (1.1 * mass.size_mm + 26.0) ** 2
     return np.asarray(near)
