@@ -161,11 +161,6 @@ def pretrain_step(batch: int) -> Step:
             "optimiser.epochs": size.pretrain_epochs,
             "optimiser.warmup_epochs": max(1, size.pretrain_epochs // 20),
             "checkpoint_every": size.checkpoint_every,
-            "optimiser.lr": 5e-4,
-            "text.vocabulary": "package",
-            "text.sections": "findings",
-            "text.sentences": 12,
-            "text.max_tokens": 256,
         }
         recipe = recipe_of(context, "shad_tiny_pretrain.yaml", PretrainRecipe, settings)
         final = pretrain(recipe, context.store("internal"), context.contrastive(batch))

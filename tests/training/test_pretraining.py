@@ -185,10 +185,10 @@ def test_a_run_folder_knows_its_recipe_whether_defaults_are_written_out_or_not(t
 
 
 def test_a_recipe_keeps_its_hash_when_more_settings_are_known():
-    path = RECIPES / "shad_tiny_pretrain.yaml"
+    path = Path(__file__).with_name("recipe_before_chunk.yaml")
     first = load_recipe(path, PretrainRecipe, ["optimiser.epochs=300"]).hash
     assert first == "b6c0912c255def6f"  # as the version before `chunk`, `workers` and `freeze_norm` had it
-    for override in ("optimiser.chunk=8", "workers=2", "freeze_norm=true"):
+    for override in ("optimiser.chunk=8", "workers=2", "freeze_norm=true", "text.sections=findings"):
         assert load_recipe(path, PretrainRecipe, ["optimiser.epochs=300", override]).hash != first
 
 

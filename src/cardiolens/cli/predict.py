@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 _SHOWN = 40
+_NAMED = 3  # flagged conditions named in a line; the page and the table have all
 
 
 def predict(
@@ -117,9 +118,11 @@ def _show(result: Any, out: Path) -> None:
 
 
 def _flagged(row: dict[str, Any]) -> str:
-    """The conditions at or above their threshold, with their probability; "–" where none has a threshold."""
+    """The likeliest conditions at or above their threshold, with their probability; "–" where none has a threshold."""
     names = row["flagged"].split()
     if not names:
         thresholds = any(value is not None for name, value in row.items() if name.endswith("_flagged"))
         return "none" if thresholds else "–"
-    return ", ".join(f"{name.replace('_', ' ')} {100 * row[name + '_probability']:.0f} %" for name in names)
+    names.sort(key=lambda name: -row[name + "_probability"])
+    shown = ", ".join(f"{name.replace('_', ' ')} {100 * row[name + '_probability']:.0f} %" for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} less likely" if len(names) > _NAMED else "")

@@ -18,7 +18,7 @@ _COLUMN = 8  # rows from which on a group is set in two columns
 
 def condition_facts(prediction: Prediction, card: Card) -> dict[str, Any] | None:
     """Everything that the section shows; None where the model tells no condition."""
-    findings = sorted(prediction.conditions, key=lambda finding: -finding.score)
+    findings = sorted(prediction.conditions, key=lambda finding: (-(finding.probability or 0.0), -finding.score))
     if not findings:
         return None
     measured = _measured(card)
