@@ -222,6 +222,19 @@ def claims(rows: Rows, size: Size) -> list[str]:
             less=False,
         ),
     ]
+    swept = pick(rows, metric="sweep_mae", data="internal val")
+    if swept:
+        first, last = swept[0], swept[-1]
+        lines.append(
+            compare(
+                "The error falls as pretraining goes on (fig. 3d: validation, 10 % of the labels)",
+                "not monotonically",
+                float(last["value"]),
+                float(first["value"]),
+                f"points, {last['condition']} against {first['condition'].removeprefix('epoch ')}",
+                less=True,
+            )
+        )
     return table(["claim", "paper", "here", "holds here"], lines)
 
 
