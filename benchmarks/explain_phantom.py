@@ -66,7 +66,7 @@ def main() -> None:
 def measure(model: Any, count: int) -> None:
     """Fill both tables, from the first pair that is missing."""
     untrained = load_model(model.card.name)
-    name = model.card.full_name
+    name = f"{model.card.full_name} {model.card.sha256[:12]}"  # another file of weights is another model
     done = pd.read_csv(SAID) if SAID.exists() else pd.DataFrame(columns=["model", "heart", "alteration"])
     done = {(row.heart, row.alteration) for row in done[done["model"] == name].itertuples()}
     if FOUND.exists():  # a run may have been cut off between the two tables
