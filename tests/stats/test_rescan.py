@@ -108,3 +108,9 @@ def test_strain_is_negative_and_gets_no_coefficient_of_variation():
 def test_degenerate_input_is_refused_in_words(call, says):
     with pytest.raises(StatsError, match=says):
         call()
+
+
+def test_subjects_that_are_all_alike_have_no_consistency_and_rounding_makes_none():
+    alike = np.tile([1.0, 1.664579779116897], (3, 1))
+    for scale in (1.0, 3.0):
+        assert np.isnan(rescan_agreement(*(scale * alike.T)).icc.consistency.value)

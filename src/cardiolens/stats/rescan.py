@@ -140,13 +140,16 @@ def _mean_squares(table: FloatArray) -> tuple[float, float, float]:
     grand = table.mean()
     by_subject, by_rater = table.mean(1) - grand, table.mean(0) - grand
     residual = table - grand - by_subject[:, None] - by_rater[None]
-    ss = float((residual**2).sum())
-    if ss <= 1e-24 * float(((table - grand) ** 2).sum()):
-        ss = 0.0  # rounding alone
+    least = 1e-24 * float(((table - grand) ** 2).sum())  # below it is rounding alone
+
+    def squares(values: FloatArray) -> float:
+        total = float((values**2).sum())
+        return total if total > least else 0.0
+
     return (
-        float(k * (by_subject**2).sum() / (n - 1)),
-        float(n * (by_rater**2).sum() / (k - 1)),
-        ss / ((n - 1) * (k - 1)),
+        k * squares(by_subject) / (n - 1),
+        n * squares(by_rater) / (k - 1),
+        squares(residual) / ((n - 1) * (k - 1)),
     )
 
 
