@@ -1,31 +1,7 @@
-"""What the verbs that work on embeddings share: a bar, the model, lines of a table."""
+"""What the verbs that work on embeddings share: the model, lines of a table."""
 
-import sys
 from pathlib import Path
 from typing import Any
-
-
-class Bar:
-    """A bar on the error stream, for work that is counted."""
-
-    def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        self._bar = Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
-        self._task = self._bar.add_task("", total=None)
-
-    def __enter__(self) -> "Bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, key: str, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total or None)
 
 
 def open_model(model: str, weights: Path | None = None, *, device: str = "cpu", seed: int = 0) -> Any:

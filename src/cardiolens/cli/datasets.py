@@ -69,12 +69,12 @@ def check(
 
     Example: cardiolens datasets check clinical scans/ --reports reports.csv --list findings.csv
     """
-    from cardiolens.cli.ingest import _Progress
+    from cardiolens.cli.ingest import ingest_bar
     from cardiolens.datasets.catalogue import find_dataset
     from cardiolens.datasets.layout import Options
 
     dataset = find_dataset(name)
-    with _Progress(shown=True) as progress:
+    with ingest_bar(shown=True) as progress:
         found = dataset.look_through(path, Options(table, reports, exclude), lambda n: progress("looking", n, 0))
     _show_found(found)
     if list_to is not None:
@@ -106,14 +106,14 @@ def import_(
 
     Run it again to go on after a stop; what is done is skipped. Several data sets may share a store.
     """
-    from cardiolens.cli.ingest import _Progress, _told
+    from cardiolens.cli.ingest import _told, ingest_bar
     from cardiolens.datasets.bring_in import import_dataset
     from cardiolens.datasets.catalogue import find_dataset
     from cardiolens.datasets.layout import Options
 
     if site is not None and not find_dataset(name).own_site:
         raise InputError(f"the studies of {name} are stored under the site {name}; leave --site out")
-    with _Progress(shown=not json) as progress:
+    with ingest_bar(shown=not json) as progress:
         done = import_dataset(
             name, path, out, Options(table, reports, exclude), site=site, workers=workers, progress=progress
         )

@@ -41,7 +41,8 @@ def embed(
     """
     import shutil
 
-    from cardiolens.cli._search import Bar, open_model
+    from cardiolens.cli._bar import Bar
+    from cardiolens.cli._search import open_model
     from cardiolens.search import embed_store
     from cardiolens.store import StudyStore
 

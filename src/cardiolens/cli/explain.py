@@ -1,12 +1,12 @@
 """`cardiolens explain`."""
 
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cardiolens.cli._bar import Bar
 from cardiolens.errors import InputError, ReadError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _study(
     if align not in ("resize", "centres"):
         raise InputError(f"--align {align}: one of resize, centres")
     how: Any = align
-    with _Progress() as progress:
+    with Bar("explaining", words="explaining {}".format) as progress:
         result = explain_study(
             network, study, key, out, clips=chosen, only=wanted, align=how, fps=fps, progress=progress
         )
@@ -161,7 +161,7 @@ def _store(
         held = Split.load(split)
         held.require_known(store.keys())
         keys = held[part]
-    with _Progress() as progress:
+    with Bar("explaining", words="explaining {}".format) as progress:
         result = explain_store(network, store, out, keys=keys, n_resamples=resamples, progress=progress)
     typer.echo(f"{result.n} studies read, {len(result.skipped)} left out")
     for key, why in result.skipped.items():
@@ -242,30 +242,3 @@ def _end(result: Any, out: Path) -> None:
     for note in result.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"{len(result.files)} files in {out}.  Research software; not a medical device.")
-
-
-class _Progress:
-    """A bar on the error stream."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("explaining {task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-        self._task = self._bar.add_task("", total=None)
-
-    def __enter__(self) -> "_Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        self._bar.update(self._task, description=what, completed=done, total=total or None)

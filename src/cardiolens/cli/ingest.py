@@ -1,12 +1,12 @@
 """`cardiolens ingest`."""
 
 import json as json_module
-import sys
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from cardiolens.cli._bar import Bar
 from cardiolens.errors import ReadError
 
 _SHOWN = 40
@@ -28,7 +28,7 @@ def ingest(
     """
     from cardiolens.ingest import ingest as run
 
-    with _Progress(shown=not json) as progress:
+    with ingest_bar(shown=not json) as progress:
         result = run(
             src,
             out,
@@ -55,34 +55,10 @@ def _told(record: Any) -> str:
     return str(record.reason) + (f" ({'; '.join(told)})" if told else "")
 
 
-class _Progress:
-    """A bar on the error stream, so that the table can be piped."""
-
-    def __init__(self, shown: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not shown or not sys.stderr.isatty(),
-        )
-        self._task = self._bar.add_task("looking for studies", total=None)
-
-    def __enter__(self) -> "_Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        text = {"looking": "looking for studies", "ingesting": "ingesting"}[what]
-        self._bar.update(self._task, description=text, completed=done, total=total or None)
+def ingest_bar(*, shown: bool) -> Bar:
+    """The two stages of bringing studies in."""
+    words = {"looking": "looking for studies", "ingesting": "ingesting"}
+    return Bar(words["looking"], shown=shown, words=words.__getitem__)
 
 
 def _show(result: Any, out: Path) -> None:

@@ -1,12 +1,11 @@
 """`cardiolens label`."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from cardiolens.cli._bar import Bar
 from cardiolens.errors import ReportError
 
 _SHOWN = 20
@@ -116,8 +115,8 @@ def label(
         if dry_run:
             return
         config |= {"model": model, "endpoint": endpoint, "instruction_sha256": _sha256(labeller.instruction)}
-        with _Progress("asking") as progress:
-            run = labeller.label_all(reports.texts, progress)
+        with Bar("asking") as progress:
+            run = labeller.label_all(reports.texts, lambda done, total: progress("", done, total))
         labels, failures = run.labels, run.failures
         config |= {"counts": dict(run.counts), "failures": [vars(f) for f in failures]}
     assert out is not None  # noqa: S101 - refused above
@@ -129,10 +128,10 @@ def _by_rules(reports: Any, known: Any) -> dict[str, Any]:
 
     labeller = RuleLabeller(known)
     found = {}
-    with _Progress("labelling") as progress:
+    with Bar("labelling") as progress:
         for done, (study, text) in enumerate(reports.texts.items(), start=1):
             found[study] = labeller.label(text)
-            progress(done, len(reports.texts))
+            progress(study, done, len(reports.texts))
     return found
 
 
@@ -256,26 +255,3 @@ def _sha256(content: Path | str) -> str:
 
     data = content.read_bytes() if isinstance(content, Path) else content.encode()
     return hashlib.sha256(data).hexdigest()
-
-
-class _Progress:
-    """A bar on the error stream."""
-
-    def __init__(self, what: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        self._bar = Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
-        self._task = self._bar.add_task(what, total=None)
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._bar.start()
-        return self._advance
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def _advance(self, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total)

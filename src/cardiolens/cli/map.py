@@ -30,7 +30,8 @@ def map(
 
     Example: cardiolens map a.index --colour view --colour lvef --table cohort --against b.index --out map.png
     """
-    from cardiolens.cli._search import Bar, write_csv, write_json
+    from cardiolens.cli._bar import Bar
+    from cardiolens.cli._search import write_csv, write_json
     from cardiolens.search import EmbeddingIndex
     from cardiolens.search.figure import figure_png
     from cardiolens.search.mapping import make_maps

@@ -1,10 +1,11 @@
 """`cardiolens predict`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from cardiolens.cli._bar import Bar
 
 _SHOWN = 40
 _NAMED = 3  # flagged conditions named in a line; the page and the table have all
@@ -37,7 +38,7 @@ def predict(
     from cardiolens.prediction import predict as run
 
     network = load_model(_with_tag(model))
-    with _Progress() as progress:
+    with Bar("reading") as progress:
         result = run(study, network, out, device=device, progress=progress)
     _show(result, out)
     for one in result.failed:
@@ -53,29 +54,6 @@ def _with_tag(model: str) -> str:
 
     tags = list(local_tags(model)) if model in MODELS else []
     return f"{model}:{tags[0]}" if len(tags) == 1 else model
-
-
-class _Progress:
-    """A bar on the error stream."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        self._bar = Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
-        self._task = self._bar.add_task("", total=None)
-
-    def __enter__(self) -> "_Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, key: str, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total or None)
 
 
 def _show(result: Any, out: Path) -> None:

@@ -25,7 +25,8 @@ def retrieve(
 
     Example: cardiolens retrieve cohort.index cohort --model runs/shad_tiny_pretrain/final --out retrieval.json
     """
-    from cardiolens.cli._search import Bar, open_model, write_csv, write_json
+    from cardiolens.cli._bar import Bar
+    from cardiolens.cli._search import open_model, write_csv, write_json
     from cardiolens.search import EmbeddingIndex
     from cardiolens.search.ranks import retrieve_reports
     from cardiolens.store import StudyStore

@@ -28,7 +28,8 @@ def zeroshot(
 
     Example: cardiolens zeroshot cohort.index --model runs/shad_tiny_pretrain/final --out zeroshot.csv --labels cohort
     """
-    from cardiolens.cli._search import Bar, open_model, write_csv, write_json
+    from cardiolens.cli._bar import Bar
+    from cardiolens.cli._search import open_model, write_csv, write_json
     from cardiolens.search import EmbeddingIndex, load_prompts, zero_shot, zero_shot_auroc
     from cardiolens.search.prompts import DATA, prompts_hash
     from cardiolens.search.tables import read_table
