@@ -253,19 +253,14 @@ def against_baseline_step(arm: str, baseline: str) -> Step:
                     continue
                 a, b = (t["scores"][:, w[0]].astype(float) for t, w in zip((ours, theirs), where, strict=True))
                 found.append((condition.name, stats.compare_auroc(truth, a, b), int(truth.sum())))
-            adjusted = holm([pair.p_value for _, pair, _ in found])
-            for (name, pair, positive), p in zip(found, adjusted, strict=True):
-                row = {"data": data, "metric": "auroc_gain", "condition": name, "p": p, "positive": positive}
+            adjusted = stats.adjust_p_values({name: pair.p_value for name, pair, _ in found})
+            for name, pair, positive in found:
+                row = {"data": data, "metric": "auroc_gain", "condition": name, "p": adjusted[name].adjusted}
+                row["positive"] = positive
                 rows.append({**row, "value": pair.difference, "n": len(labels)})
         return [{**row, "arm": f"{arm} against {baseline}"} for row in rows]
 
     return Step(f"against_{baseline}", tuple(names), work)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
 def index_of(context: Context, model: DualEncoder, data: str) -> Any:

@@ -30,5 +30,5 @@ class Bar:
         self._bar.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        described = {"description": self._words(what)} if self._words else {}
-        self._bar.update(self._task, completed=done, total=total or None, **described)
+        described = self._words(what) if self._words else None  # None leaves it as it is
+        self._bar.update(self._task, completed=done, total=total or None, description=described)
