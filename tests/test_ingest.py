@@ -23,6 +23,7 @@ from cardiolens.cli import main
 from cardiolens.errors import ReportError, StoreError
 from cardiolens.ingest import ingest, read_manifest
 from cardiolens.store import StudyStore
+from cardiolens.store.atomic import is_leftover
 
 KEY_TEXT = "a secret for the tests"
 
@@ -242,7 +243,8 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(tmp_path):
     process.wait()
     done = len(StudyStore(tmp_path / "store"))
     StudyStore(tmp_path / "store").verify()
-    time.sleep(0.5)  # the workers end with their parent
+    while not all(is_leftover(p) for p in (tmp_path / "store").rglob("*.part")) and time.monotonic() < limit:
+        time.sleep(0.05)  # the workers end with their parent
     result = ingest([tmp_path / "src"], tmp_path / "store", workers=1)
     assert result.in_store == 8 and done >= 2
     assert StudyStore(tmp_path / "store").hash() == StudyStore(tmp_path / "whole").hash()
