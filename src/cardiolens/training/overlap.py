@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cardiolens.datasets.lineage import OF_WEIGHTS, runs_behind, splits_near
 from cardiolens.datasets.splits import Split, refuse_overlap
 from cardiolens.errors import TrainingError
 
 logger = logging.getLogger(__name__)
-
-_OF_WEIGHTS = "split_of_weights_{}.json"
 
 
 def refuse_seen(
@@ -38,8 +37,8 @@ def refuse_seen(
         TrainingError: a held-out patient was learned from; or the weights learned from another split of this very
             store and its file is not at hand; or the file named is not the split of these weights.
     """
-    files = dict(_beside(weights))
-    runs = list(_runs(provenance))
+    files = {} if weights is None else splits_near(Path(weights))
+    runs = list(runs_behind(provenance))
     if named is not None:
         split_named = Split.load(Path(named))
         hashes = [run["split_hash"] for run in runs]
@@ -61,7 +60,7 @@ def _compare(run: Mapping[str, Any], files: Mapping[str, Split], split: Split, d
         return f"split {learned}: the same"
     if learned in files:
         refuse_overlap(files[learned], split)
-        files[learned].save(keep / _OF_WEIGHTS.format(learned))
+        files[learned].save(keep / OF_WEIGHTS.format(learned))
         return f"split {learned}: none of its training patients is held out here"
     if run.get("data_hash") == data_hash:
         raise TrainingError(
@@ -74,23 +73,3 @@ def _compare(run: Mapping[str, Any], files: Mapping[str, Split], split: Split, d
         learned,
     )
     return f"split {learned}: not compared, its file was not at hand"
-
-
-def _runs(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The runs that weights come from, the last first; published weights tell of none."""
-    while provenance:
-        if provenance.get("split_hash"):
-            yield provenance
-        before = provenance.get("start")
-        provenance = before if isinstance(before, Mapping) else {}
-
-
-def _beside(weights: str | None) -> Iterator[tuple[str, Split]]:
-    """Split files of the run folder that the weights lie in, by their hash."""
-    place = None if weights is None else Path(weights).expanduser()
-    if place is None or not place.exists():
-        return
-    for folder in list(place.resolve().parents)[:2]:  # RUN/final, RUN/checkpoints/epoch_0010
-        for file in sorted([*folder.glob("split.json"), *folder.glob(_OF_WEIGHTS.format("*"))]):
-            split = Split.load(file)
-            yield split.hash, split

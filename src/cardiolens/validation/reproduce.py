@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cardiolens.datasets.lineage import splits_near
 from cardiolens.datasets.splits import Split
 from cardiolens.errors import CheckpointError, StatsError
 from cardiolens.stats import auroc, mae, split_conformal
@@ -128,22 +129,20 @@ def _require_same_data(model: DualEncoder, store: StudyStore) -> None:
 
 def _the_split(name: str, networks: list[DualEncoder], path: Path | None) -> Split:
     """The split that the card's hash names."""
-    folder = Path(name).expanduser()
-    if path is None:
-        beside = [place / "split.json" for place in (folder.parent, folder) if (place / "split.json").is_file()]
-        path = beside[0] if folder.is_dir() and beside else None
     asked = {str(one.card.provenance.get("split_hash")) for one in networks}
-    if path is None:
+    words = ", ".join(sorted(asked))
+    if path is not None:
+        split = Split.load(path)
+        if asked != {split.hash}:
+            raise CheckpointError(f"{path} is split {split.hash}, the card's figures are of {words}; give that one")
+        return split
+    near = splits_near(Path(name))
+    if len(asked) > 1 or not asked <= near.keys():
         raise CheckpointError(
-            f"the card's figures are of the parts of split {', '.join(sorted(asked))}, which is not beside the model; "
+            f"the card's figures are of the parts of split {words}, which is not beside the model; "
             "give --split with the split.json of its run"
         )
-    split = Split.load(path)
-    if asked != {split.hash}:
-        raise CheckpointError(
-            f"{path} is split {split.hash}, the card's figures are of {', '.join(sorted(asked))}; give that one"
-        )
-    return split
+    return near[asked.pop()]
 
 
 def _parts(task: Mapping[str, Any]) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cardiolens.datasets.lineage import runs_behind, splits_near
 from cardiolens.datasets.splits import Split, refuse_overlap
 from cardiolens.errors import CheckpointError, TrainingError
 
@@ -39,11 +39,11 @@ def check_seen(
     warnings: list[str] = []
     compared: list[str] = []
     for reader in readers:
-        files = dict(_splits_of(reader))
+        files = {hashed: split for folder in reader.folders for hashed, split in splits_near(folder).items()}
         if split is not None:
             files[split.hash] = split
         for run in {
-            str(run.get("split_hash")): run for model in reader.models for run in runs(model.card.provenance)
+            str(run.get("split_hash")): run for model in reader.models for run in runs_behind(model.card.provenance)
         }.values():
             fault = _fault(run, files, asked, data_hash)
             name = f"{reader.title}, run {run.get('recipe', '?')}, split {run.get('split_hash')}"
@@ -53,15 +53,6 @@ def check_seen(
             if fault:
                 warnings.append(f"{reader.title}: {fault}. Its figures are not a validation.")
     return list(dict.fromkeys(warnings)), compared
-
-
-def runs(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The runs that made a model, the last first; those that name no split are left out."""
-    step: Any = provenance
-    while isinstance(step, Mapping) and step:
-        if step.get("split_hash"):
-            yield step
-        step = step.get("start")
 
 
 def _fault(run: Mapping[str, Any], files: Mapping[str, Split], asked: Split, data_hash: str) -> str:
@@ -87,20 +78,3 @@ def _words(run: Mapping[str, Any], files: Mapping[str, Split], data_hash: str, f
     if str(run["split_hash"]) in files:
         return "none of its training patients is measured here"
     return "learned from another store; its patients were not compared, the split is not at hand"
-
-
-def _splits_of(reader: Reader) -> Iterator[tuple[str, Split]]:
-    """Split files in the run folders of a reader, and of the runs that its weights come from, by hash."""
-    for folder in reader.folders:
-        for place in [folder, *list(folder.resolve().parents)[:2]]:  # RUN/final, RUN/checkpoints/epoch_0010
-            for path in sorted(place.glob("split*.json")):
-                split = _read(path)
-                if split is not None:
-                    yield split.hash, split
-
-
-def _read(path: Path) -> Split | None:
-    try:
-        return Split.load(path)
-    except TrainingError:
-        return None
