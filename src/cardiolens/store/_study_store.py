@@ -20,6 +20,7 @@ from cardiolens.store import _published, _study_file
 from cardiolens.store._handles import Handles
 from cardiolens.store._keys import KEY, identified
 from cardiolens.store.atomic import PART, disk_errors, is_leftover, write_whole
+from cardiolens.store.labels import read_by_key
 from cardiolens.study import Cine, LazyFrames, Study, View
 
 if TYPE_CHECKING:
@@ -229,17 +230,7 @@ class StudyStore:
         if not path.is_file():
             empty: pd.DataFrame = pd.DataFrame(index=pd.Index([], name="key", dtype=str))
             return empty
-        try:
-            table = pd.read_csv(path, dtype={"key": str})
-        except (ValueError, UnicodeDecodeError) as error:
-            raise ReportError(f"{path}: not a CSV table ({error})") from error
-        if "key" not in table:
-            raise ReportError(f"{path}: needs a column `key`, has {', '.join(map(str, table.columns))}")
-        twice = table["key"][table["key"].duplicated()].unique()
-        if len(twice):
-            raise ReportError(f"{path}: more than one row for {', '.join(map(str, twice[:10]))}")
-        indexed: pd.DataFrame = table.set_index("key")
-        return indexed
+        return read_by_key(path)
 
     def write_labels(self, labels: pd.DataFrame) -> None:
         """Write ``labels.csv`` whole, one row a study, indexed by key.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cardiolens.datasets.splits import patient_of
 from cardiolens.errors import CardiolensError, ReportError
 from cardiolens.store import StudyStore
+from cardiolens.store.labels import read_by_key
 from cardiolens.study import Cine, Study, View
 
 if TYPE_CHECKING:
@@ -106,22 +107,8 @@ def read_labels(path: Path | None, store: StudyStore) -> pd.DataFrame:
     Raises:
         ReportError: no such table, no key, a key twice, or a value that is no label.
     """
-    import pandas as pd
-
-    if path is None:
-        table = store.labels()
-        path = store.path / "labels.csv"
-    else:
-        try:
-            table = pd.read_csv(path, dtype={"key": str})
-        except (OSError, ValueError) as error:
-            raise ReportError(f"{path}: cannot be read as a CSV table ({error})") from error
-        if "key" not in table:
-            raise ReportError(f"{path}: needs a column `key` with the store's keys, has {', '.join(table.columns)}")
-        twice = table["key"][table["key"].duplicated()].unique()
-        if len(twice):
-            raise ReportError(f"{path}: more than one row for {', '.join(map(str, twice[:5]))}")
-        table = table.set_index("key")
+    table = store.labels() if path is None else read_by_key(path)
+    path = path or store.path / "labels.csv"
     for name in [column for column in table.columns if column in _label_columns()]:
         table[name] = _numbers(table[name], name, path)
     return table
