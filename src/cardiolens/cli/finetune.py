@@ -23,7 +23,7 @@ def finetune(
         Path | None,
         typer.Option(
             help="Run folder of a pretraining: start from each of its checkpoints in turn, and write sweep.csv and "
-            "sweep.png, the error against the epoch of pretraining."
+            "sweep.png and .svg, the error against the epoch of pretraining."
         ),
     ] = None,
     set_: Annotated[
@@ -57,16 +57,21 @@ def finetune(
 
 
 def _sweep(settings: "FinetuneRecipe", store: "StudyStore", run: Path, out: Path, cache: Path | None) -> None:
+    import pandas as pd
+
     from cardiolens.errors import RecipeError
-    from cardiolens.evaluation.sweep import draw_sweep
-    from cardiolens.training.sweep import sweep
+    from cardiolens.evaluation.figures import save
+    from cardiolens.training.sweep import METRICS, sweep
+    from cardiolens.validation.checkpoints import draw_checkpoints
 
     if settings.weights is not None:
         raise RecipeError("--sweep takes its weights from the checkpoints of the run; leave --weights out")
     rows = sweep(settings, store, run, out, cache)
     part = "test" if any(row["part"] == "test" for row in rows) else rows[0]["part"]
-    draw_sweep(rows, out / "sweep.png", part=part)
-    for row in rows:
-        if row["part"] == part:
-            typer.echo(f"epoch {row['epoch']:4d}   {part} {row['metric']} {row['value']:.3f}")
-    typer.echo(f"{out / 'sweep.csv'}, {out / 'sweep.png'}")
+    shown = [row for row in rows if row["part"] == part]
+    unknown = {"low": float("nan"), "high": float("nan")}
+    frame = pd.DataFrame([row | unknown | {"figure": METRICS[row["metric"]]} for row in shown])
+    written = save(draw_checkpoints(frame, "sweep", f"part '{part}' of the split"), out)
+    for row in shown:
+        typer.echo(f"epoch {row['epoch']:4d}   {part} {row['metric']} {row['value']:.3f}")
+    typer.echo(", ".join(map(str, [out / "sweep.csv", *written])))

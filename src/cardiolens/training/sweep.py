@@ -17,6 +17,7 @@ from cardiolens.training.recipe import FinetuneRecipe
 from cardiolens.training.supervised import finetune
 
 _FIELDS = ["epoch", "part", "metric", "value"]
+METRICS = {"mae": "mean absolute error", "mean_auroc": "mean AUROC over the conditions"}
 
 
 def checkpoints_of(run: Path) -> list[tuple[int, Path]]:
@@ -47,7 +48,10 @@ def sweep(
         cache_folder: prepared clips and features, shared between them.
 
     Returns:
-        Rows of `sweep.csv`: epoch, part of the split, metric ("mae" or "mean_auroc"), value.
+        Rows of `sweep.csv`: epoch, part of the split, metric (of `METRICS`), value.
+
+    Raises:
+        TrainingError: no checkpoint, a recipe of one model a condition, or no figure to compare.
     """
     if recipe.each:
         raise TrainingError("a sweep of one model a condition is 35 runs a checkpoint; set each: false")
@@ -62,6 +66,8 @@ def sweep(
     writer.writeheader()
     writer.writerows(rows)
     write_whole(out / "sweep.csv", text.getvalue().encode())
+    if not rows:
+        raise TrainingError(f"{out}: no part of the split has a figure to compare; give it a part with both classes")
     return rows
 
 

@@ -20,6 +20,7 @@ from cardiolens.validation.request import Case
 from cardiolens.validation.sections import Section, Table
 
 if TYPE_CHECKING:
+    from cardiolens.evaluation.figures import Drawn
     from cardiolens.validation.readings import Reader, Readings
 
 _EPOCH = re.compile(r"epoch_(\d+)")
@@ -62,7 +63,7 @@ def checkpoint_section(case: Case, sweep: Mapping[int, Reader], progress: Progre
     shown["value"] = [with_limits(*row) for row in frame[["value", "low", "high"]].to_numpy(dtype=float)]
     caption = "Downstream figures on these studies by epoch of pretraining"
     section.tables.append(Table("checkpoints", caption, frame, shown))
-    section.figures.append(_figure(frame))
+    section.figures.append(draw_checkpoints(frame, "checkpoints", "these studies; bars: bootstrap limits by patient"))
     section.notes.append("An epoch picked by its figure here would be picked on the studies that it is judged by.")
     return section
 
@@ -104,19 +105,23 @@ def _figures(case: Case, readings: Readings) -> list[dict[str, Any]]:
     return [{"low": _NAN, "high": _NAN} | row for row in rows]
 
 
-def _figure(frame: pd.DataFrame) -> Any:
+def draw_checkpoints(frame: pd.DataFrame, name: str, subtitle: str) -> Drawn:
+    """A panel a figure against the epoch of pretraining (fig. 3d).
+
+    Args:
+        frame: columns epoch, figure (its name, unit included), value, and low and high (NaN where there is none).
+        name: of the file.
+    """
     from cardiolens.evaluation.figures import Drawn
 
     names = list(dict.fromkeys(frame["figure"]))
     title = "Downstream figures by pretraining checkpoint"
-    figure, axes = board(
-        len(names), columns=2, side=(5.2, 3.6), title=title, subtitle="bars: bootstrap limits by patient"
-    )
-    for each, name in zip(axes, names, strict=True):
-        part = frame[frame["figure"] == name]
+    figure, axes = board(len(names), columns=2, side=(5.2, 3.6), title=title, subtitle=subtitle)
+    for each, label in zip(axes, names, strict=True):
+        part = frame[frame["figure"] == label]
         each.plot(part["epoch"], part["value"], "o-", color=BLUE, ms=4.5)
         known = part.dropna(subset=["low", "high"])
         each.vlines(known["epoch"], known["low"], known["high"], color=BLUE, alpha=0.5, lw=1.2)
-        each.set(xlabel="epochs of pretraining", ylabel=name)
-    words = f"{', '.join(names)} on these studies for models fine-tuned from {frame['epoch'].nunique()} checkpoints."
-    return Drawn("checkpoints", title, words, figure)
+        each.set(xlabel="epochs of pretraining", ylabel=label)
+    words = f"{', '.join(names)} for models fine-tuned from {frame['epoch'].nunique()} checkpoints; {subtitle}."
+    return Drawn(name, title, words, figure)
