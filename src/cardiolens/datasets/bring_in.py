@@ -20,7 +20,7 @@ from cardiolens.datasets.catalogue import DATASETS, find_dataset
 from cardiolens.datasets.layout import NO_OPTIONS, PARTS, Case, Dataset, Found, Label, Options, tally
 from cardiolens.datasets.splits import Split
 from cardiolens.dicom.deid import load_key, pseudonym
-from cardiolens.errors import ReportError
+from cardiolens.errors import InputError, ReportError
 from cardiolens.ingest import MANIFEST, IngestResult, Progress, ingest_units, read_manifest, study_id
 from cardiolens.store import StudyStore, site_part
 from cardiolens.store.atomic import disk_errors, write_whole
@@ -75,12 +75,17 @@ def import_dataset(
         site: for sets whose studies keep their own: in place of what the headers say.
 
     Raises:
-        InputError: no such data set, or an option that it does not take.
+        InputError: no such data set, one without cines, or an option that it does not take.
         ReadError: nothing of it in the folder.
         ReportError: a table that does not fit, or labels in the store for studies that it does not hold.
         StoreError: the store cannot be written; what is in it is whole.
     """
     dataset = find_dataset(name)
+    if not dataset.cines:
+        raise InputError(
+            f"{name} holds no cines, which is what a store takes; its images and masks come from "
+            f"cardiolens.datasets.masks.load_masks"
+        )
     found = dataset.look_through(folder, options, lambda n: progress("looking", n, 0))
     opened = StudyStore(store, mode="a")
     _require_fitting_labels(opened)

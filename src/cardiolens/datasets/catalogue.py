@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from cardiolens.datasets import acdc, clinical, external, kaggle, ukb
+from cardiolens.datasets import acdc, clinical, external, kaggle, sunnybrook, sunnybrook_edes, ukb
 from cardiolens.datasets.layout import Dataset
 from cardiolens.errors import InputError
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
-    {module.DATASET.name: module.DATASET for module in (ukb, kaggle, acdc, clinical, external)}
+    {
+        module.DATASET.name: module.DATASET
+        for module in (ukb, kaggle, acdc, sunnybrook, sunnybrook_edes, clinical, external)
+    }
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cardiolens.errors import InputError, ReadError
 
 if TYPE_CHECKING:
+    from cardiolens.datasets.labelled import LabelledFrames
     from cardiolens.ingest import Identity, Unit
 
 Label = float | str | None
@@ -123,6 +124,8 @@ class Dataset:
         options: names in `Options` that it takes.
         public_names: whether case names identify nobody, so that they may stand in a store as they are.
         own_site: whether studies keep the institution of their headers.
+        cines: whether it holds cines, which a store takes; stills do not go into one.
+        masks: reads what was drawn on a case; None for a set without masks.  Call `masks.load_masks`.
         find: looks through a copy.
     """
 
@@ -140,6 +143,8 @@ class Dataset:
     options: tuple[str, ...]
     public_names: bool
     own_site: bool = False
+    cines: bool = True
+    masks: Callable[[Case], list[LabelledFrames]] | None = None
     find: Callable[[Path, Options, Seen], Found]
 
     def look_through(self, folder: str | Path, options: Options = NO_OPTIONS, seen: Seen = lambda n: None) -> Found:
