@@ -1,6 +1,8 @@
 """Do attention, occlusion and view ablation find the structure that was altered?  Pairs of phantom hearts tell.
 
-    python benchmarks/explain_phantom.py [--hearts 6] [--model shad-mvit-tiny:phantom] [--picture] [--write]
+    python benchmarks/explain_phantom.py [--hearts 6] [--model shad-mvit-tiny:phantom]  # what is missing, then the page
+    python benchmarks/explain_phantom.py --picture  # only the picture
+    python benchmarks/explain_phantom.py --page  # only the page, from the rows
 
 Normal hearts are scanned (matrix 128) as they are and with one structure altered, with the same seed, so that the two
 scans differ by the structure alone; where they differ without noise by more than a tenth of the clip's grey range is
@@ -44,6 +46,16 @@ METHODS = (
     "centre of the image",
     "change of the image",
 )
+CALL = "python benchmarks/explain_phantom.py"
+SIGN_OF = {
+    "LV that hardly contracts": ("non_ischemic_cardiomyopathy",),
+    "thick LV wall": ("left_ventricular_hypertrophy", "hypertrophic_cardiomyopathy"),
+    "large RV": ("right_ventricular_dilation",),
+    "pericardial effusion": ("large_pericardial_effusion",),
+    "thrombus in the LV apex": ("cardiac_thrombus",),
+}
+"""Conditions that each alteration is a sign of."""
+MOVED = 0.25
 EDGE, SHOWN = 160, ("rollout", "rollout, change", "occlusion, answer", "occlusion, embedding")
 
 
@@ -52,15 +64,14 @@ def main() -> None:
     parser.add_argument("--hearts", type=int, default=6)
     parser.add_argument("--model", default="shad-mvit-tiny:phantom")
     parser.add_argument("--picture", action="store_true", help=f"draw {PICTURE.name} from the first heart")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} from the rows that there are")
+    parser.add_argument("--page", action="store_true", help=f"only write {PAGE.name} from the rows that there are")
     given = parser.parse_args()
-    model = load_model(given.model)
     if given.picture:
-        picture(model)
-    else:
-        measure(model, given.hearts)
-    if given.write:
-        PAGE.write_text(page(f"python benchmarks/explain_phantom.py --hearts {given.hearts} --model {given.model}"))
+        picture(load_model(given.model))
+        return
+    if not given.page:
+        measure(load_model(given.model), given.hearts)
+    PAGE.write_text(page())
 
 
 def measure(model: Any, count: int) -> None:
@@ -97,14 +108,17 @@ def append(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def page(command: str) -> str:
+def page() -> str:
     """The page of results from both tables."""
     found, said = pd.read_csv(FOUND), pd.read_csv(SAID)
+    hearts = said["heart"].nunique()
+    calls = [f"`{CALL} --hearts {hearts} --model {name.split()[0]}`" for name in dict.fromkeys(said["model"])]
     lines = [
         "# Do the explanations find what was altered?",
         "",
-        f"`{command}`; figures of simulated hearts, nothing clinical. {said['heart'].nunique()} normal hearts, each "
-        f"with {said['alteration'].nunique()} alterations; {len(found) // found['method'].nunique()} clips show one. "
+        f"{', '.join(calls)}; figures of simulated hearts, nothing clinical; research use, not a medical device. "
+        f"{hearts} normal hearts, each with {said['alteration'].nunique()} alterations; "
+        f"{len(found) // found['method'].nunique()} clips show one. "
         "How it is done stands at the top of the script; what the words mean, in [Explain](../reference/explain.md).",
         "",
         f"![4CH of one heart, five alterations](../images/{PICTURE.name})",
@@ -117,7 +131,9 @@ def page(command: str) -> str:
         lines += [f"## {name}", "", "Gain: 1 is chance; in brackets 95 % limits, bootstrap over hearts.", ""]
         lines += [*grid(own, gain), "", "Hit rate of the hottest of 8 x 8 cells, and the rate of chance.", ""]
         lines += [*grid(own, hit), *chances(own), ""]
-        lines += ["Answers and views, means over the hearts.", "", *told(said[said["model"] == name]), ""]
+        lines += ["Answers: LVEF in percent, probabilities; means over the hearts.  Of the conditions, those that the "]
+        lines[-1] += f"alteration is a sign of, and `normal`; every other stands in [{SAID.name}]({SAID.name})."
+        lines += ["", *told(said[said["model"] == name]), ""]
         lines += ["What it comes to:", "", *verdicts(own, said[said["model"] == name]), ""]
     return "\n".join(lines)
 
@@ -175,18 +191,26 @@ def verdicts(own: pd.DataFrame, said: pd.DataFrame) -> list[str]:
 
 
 def told(said: pd.DataFrame) -> list[str]:
-    """What the alterations did to the answers."""
+    """What the alterations did to the answers that they should have moved, and to all others together."""
     lines = [
-        "| alteration | output | answer before | after | view that moves most alone is the most changed one "
+        "| alteration | output | before | after | view that moves the answer most alone is the one most changed "
         "| relative attention of the clips that show it, before | after |",
         "|---|---|---|---|---|---|---|",
     ]
-    for (name, output), part in said.groupby(["alteration", "output"], sort=False):
-        right = int((part["moved_most"] == part["changed_most"]).sum())
-        lines.append(
-            f"| {name} | {output} | {part['before'].mean():.1f} | {part['after'].mean():.1f} | {right} of {len(part)} "
-            f"| {part['relative_before'].mean():.3f} | {part['relative_after'].mean():.3f} |"
-        )
+    for name, altered in said.groupby("alteration", sort=False):
+        wanted = ("lvef", *SIGN_OF.get(str(name), ()), "normal")
+        for output in [output for output in wanted if output in set(altered["output"])]:
+            part = altered[altered["output"] == output]
+            right = int((part["moved_most"] == part["changed_most"]).sum())
+            digits = 1 if output == "lvef" else 2
+            cells = [f"{part[side].mean():.{digits}f}" for side in ("before", "after")]
+            cells += [f"{right} of {len(part)}", *(f"{part[f'relative_{w}'].mean():.3f}" for w in ("before", "after"))]
+            lines.append(f"| {name} | {output.replace('_', ' ')} | {' | '.join(cells)} |")
+        others = altered[~altered["output"].isin(wanted)].groupby("output")[["before", "after"]].mean()
+        if len(others):
+            moved = int(((others["after"] - others["before"]).abs() > MOVED).sum())
+            words = f"{moved} of {len(others)} other conditions move by more than {MOVED:g}"
+            lines.append(f"| {name} | *{words}* | | | | | |")
     return lines
 
 
