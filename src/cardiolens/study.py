@@ -53,6 +53,7 @@ class _Frames:
 
     def __set__(self, cine: Cine, value: npt.NDArray[Any] | LazyFrames) -> None:
         cine.__dict__["_frames"] = value
+        cine.__dict__["_origin"] = None if isinstance(value, np.ndarray) else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,12 @@ class Cine:
     def shape(self) -> tuple[int, ...]:
         """(slice, time, row, col), without reading pixels."""
         return tuple(self.__dict__["_frames"].shape)
+
+    @property
+    def origin(self) -> LazyFrames | None:
+        """What the pixels are read from, also after they were; None where they were given as an array."""
+        origin: LazyFrames | None = self.__dict__["_origin"]
+        return origin
 
     @property
     def n_slices(self) -> int:

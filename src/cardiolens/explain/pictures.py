@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from cardiolens.explain.maps import Align, AttentionMap, AttentionMaps
+from cardiolens.explain.tiles import RGB, columns_for, gathered, line, resized, under, widened
 
-RGB = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
-_BACK, _INK, _FAINT = (16, 17, 20), (236, 236, 236), (150, 152, 158)
-_LABEL = 28  # height of two lines of text over a tile
-_GAP = 4
 _STRONGEST = 0.75  # share of the heat's colour where it is largest
 _SHEET_PHASES = 8
 _TOP = 95.0  # percentile of a heat that gets the last colour
@@ -27,7 +21,7 @@ _TOP = 95.0  # percentile of a heat that gets the last colour
 def cine_frames(clip: Tensor, edge: int) -> RGB:
     """The clip (channel, time, row, col) in grey: (time, edge, edge, 3)."""
     grey = clip.float().mean(0).clamp(0, 1).cpu().numpy()
-    frames = [_resized((255 * frame).round().astype(np.uint8), edge, smooth=True) for frame in grey]
+    frames = [resized((255 * frame).round().astype(np.uint8), edge, smooth=True) for frame in grey]
     pictures: RGB = np.repeat(np.stack(frames)[..., None], 3, axis=-1)
     return pictures
 
@@ -45,13 +39,13 @@ def tiled(maps: AttentionMaps, clip: Tensor, *, edge: int = 112, align: Align = 
     A tile runs from the least to the greatest value of its map over the whole clip; the label gives both in multiples
     of an even spread, so that a map that is flat can be told from one that is not.
     """
-    tiles = [_under("cine", "", cine_frames(clip, edge))]
+    tiles = [under("cine", "", cine_frames(clip, edge))]
     for one in maps:
         values = one.full(maps.size, align).numpy()
         low, high = float(values.min()), float(values.max())
-        frames = np.stack([_resized(frame, edge, smooth=False) for frame in coloured(values, low, high)])
-        tiles.append(_under(*_words(one, low, high), frames))
-    return np.stack([_gathered([tile[i] for tile in tiles]) for i in range(maps.size[0])])
+        frames = np.stack([resized(frame, edge, smooth=False) for frame in coloured(values, low, high)])
+        tiles.append(under(*_words(one, low, high), frames))
+    return np.stack([gathered([tile[i] for tile in tiles]) for i in range(maps.size[0])])
 
 
 def overlay(maps: AttentionMaps, clip: Tensor, *, edge: int = 448) -> RGB:
@@ -68,7 +62,7 @@ def blended(clip: Tensor, heat: FloatArray, *, edge: int = 448) -> RGB:
     grey = cine_frames(clip, edge).astype(np.float32)
     out = np.empty_like(grey)
     for i, frame in enumerate(heat):
-        share = _resized((255 * np.clip(frame / high, 0, 1)).round().astype(np.uint8), edge, smooth=True)
+        share = resized((255 * np.clip(frame / high, 0, 1)).round().astype(np.uint8), edge, smooth=True)
         weight = _STRONGEST * share[..., None].astype(np.float32) / 255
         out[i] = (1 - weight) * grey[i] + weight * _palette()[share]
     mixed: RGB = out.round().astype(np.uint8)
@@ -79,23 +73,23 @@ def contact_sheet(maps: AttentionMaps, clip: Tensor, *, title: str, edge: int = 
     """One picture (row, col, 3): the cine and the rollout over it at some phases, then every map's mean over time."""
     phases = np.unique(np.linspace(0, maps.size[0] - 1, _SHEET_PHASES).round().astype(int))
     cine, over = cine_frames(clip, edge), overlay(maps, clip, edge=edge)
-    tiles = [_under("cine", f"frame {i}", cine[i : i + 1])[0] for i in phases]
-    tiles += [_under("rollout", f"frame {i}", over[i : i + 1])[0] for i in phases]
+    tiles = [under("cine", f"frame {i}", cine[i : i + 1])[0] for i in phases]
+    tiles += [under("rollout", f"frame {i}", over[i : i + 1])[0] for i in phases]
     means = []
     for one in maps:
         mean = one.full(maps.size, align).mean(0).numpy()
         low, high = float(mean.min()), float(mean.max())
-        picture = _resized(coloured(mean, low, high), edge, smooth=False)
-        means.append(_under(*_words(one, low, high), picture[None])[0])
+        picture = resized(coloured(mean, low, high), edge, smooth=False)
+        means.append(under(*_words(one, low, high), picture[None])[0])
     top, bottom = (
-        _gathered(tiles, columns=len(phases)),
-        _gathered(means, columns=max(len(phases), _columns(len(means)))),
+        gathered(tiles, columns=len(phases)),
+        gathered(means, columns=max(len(phases), columns_for(len(means)))),
     )
     wide = max(top.shape[1], bottom.shape[1])
-    parts = [_line(title, wide, 15), _widened(top, wide)]
+    parts = [line(title, wide, 15), widened(top, wide)]
     words = "each patch's attention to the cls token, mean over the clip; range in multiples of an even spread"
-    parts += [_line(words, wide, 12, faint=True)]
-    return np.concatenate([*parts, _widened(bottom, wide)])
+    parts += [line(words, wide, 12, faint=True)]
+    return np.concatenate([*parts, widened(bottom, wide)])
 
 
 def _words(one: AttentionMap, low: float, high: float) -> tuple[str, str]:
@@ -107,60 +101,3 @@ def _palette() -> RGB:
     from matplotlib import colormaps
 
     return np.asarray((255 * colormaps["inferno"](np.arange(256))[:, :3]).round(), dtype=np.uint8)
-
-
-@cache
-def _font(size: int) -> Any:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
-
-
-def _resized(picture: RGB, edge: int, *, smooth: bool) -> RGB:
-    from PIL import Image
-
-    how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(picture).resize((edge, edge), how))
-
-
-def _under(first: str, second: str, frames: RGB) -> RGB:
-    """Frames (time, row, col, 3) under a label of two lines."""
-    from PIL import Image, ImageDraw
-
-    wide = frames.shape[2]
-    label = Image.new("RGB", (wide, _LABEL), _BACK)
-    draw = ImageDraw.Draw(label)
-    draw.text((1, 1), first, fill=_INK, font=_font(11))
-    draw.text((1, 14), second, fill=_FAINT, font=_font(10))
-    over = np.broadcast_to(np.asarray(label), (len(frames), _LABEL, wide, 3))
-    return np.concatenate([over, frames], axis=1)
-
-
-def _line(text: str, wide: int, size: int, *, faint: bool = False) -> RGB:
-    from PIL import Image, ImageDraw
-
-    line = Image.new("RGB", (wide, size + 12), _BACK)
-    ImageDraw.Draw(line).text((_GAP + 1, 5), text, fill=_FAINT if faint else _INK, font=_font(size))
-    return np.asarray(line)
-
-
-def _columns(tiles: int) -> int:
-    """Columns of a picture about twice as wide as high."""
-    return max(1, math.ceil(math.sqrt(1.6 * tiles)))
-
-
-def _gathered(tiles: Sequence[RGB], columns: int | None = None) -> RGB:
-    """Tiles of one size side by side, row by row."""
-    columns = columns or _columns(len(tiles))
-    high, wide = tiles[0].shape[0] + _GAP, tiles[0].shape[1] + _GAP
-    out = np.full((math.ceil(len(tiles) / columns) * high + _GAP, columns * wide + _GAP, 3), _BACK, dtype=np.uint8)
-    for i, tile in enumerate(tiles):
-        top, left = i // columns * high + _GAP, i % columns * wide + _GAP
-        out[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    return out
-
-
-def _widened(picture: RGB, wide: int) -> RGB:
-    out = np.full((picture.shape[0], wide, 3), _BACK, dtype=np.uint8)
-    out[:, : picture.shape[1]] = picture
-    return out
