@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -40,3 +42,80 @@ def flood(loss: Tensor, level: float) -> Tensor:
 def huber(prediction: Tensor, target: Tensor, *, delta: float) -> Tensor:
     """Mean Huber loss in the unit of the target: squared within `delta`, linear beyond."""
     return F.huber_loss(prediction, target, delta=delta)
+
+
+def mse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over what is known; NaN in the target is not."""
+    known = torch.isfinite(target)
+    return F.mse_loss(prediction[known], target[known], reduction="sum") / known.sum().clamp(min=1)
+
+
+def cross_entropy(logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy with label smoothing (Szegedy et al. 2016): logits (batch, class, ...), target (batch, ...) of
+    class numbers; -1 is not known and does not count."""
+    total = F.cross_entropy(logits, target, label_smoothing=smoothing, ignore_index=-1, reduction="sum")
+    return total / (target >= 0).sum().clamp(min=1)
+
+
+def soft_dice(shares: Tensor, target: Tensor, *, smooth: float = 1e-5) -> Tensor:
+    """1 - Dice of each sample and class, (batch, class): shares and target (batch, class, ...) in [0, 1]
+    (Milletari et al. 2016 without squares, as MONAI's `DiceLoss`)."""
+    shares, target = shares.flatten(2), target.flatten(2)
+    both = (shares * target).sum(2)
+    return 1.0 - (2.0 * both + smooth) / (shares.sum(2) + target.sum(2) + smooth)
+
+
+def dice_and_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Dice of the structures (without background) plus cross-entropy, CineMA's loss of segmentation (table 16).
+
+    Args:
+        logits: (batch, class, ...), class 0 the background; labels: (batch, ...) class numbers.
+    """
+    target = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+    dice = soft_dice(logits.softmax(1)[:, 1:], target[:, 1:])
+    return dice.mean() + F.cross_entropy(logits, labels)
+
+
+def heat_maps(points: Tensor, size: tuple[int, int], *, sigma: float = 3.0) -> Tensor:
+    """exp(-|p - point|^2 / (2 sigma^2)) about each point (CineMA, section 4.5; sigma 3 pixels).
+
+    Args:
+        points: (batch, landmark, 2) in pixels of the two axes; NaN gives a map of zeros.
+        size: pixels of the two axes.
+
+    Returns:
+        (batch, landmark, *size), at most 1.
+    """
+    axes = [torch.arange(n, device=points.device, dtype=points.dtype) for n in size]
+    first, second = (torch.exp(-((axis - points[..., i, None]) ** 2) / (2.0 * sigma**2)) for i, axis in enumerate(axes))
+    return (first[..., :, None] * second[..., None, :]).nan_to_num(0.0)
+
+
+def dice_and_heat(logits: Tensor, target: Tensor) -> Tensor:
+    """Dice plus cross-entropy of heat-maps, each landmark by itself through a sigmoid, as in CineMA's code.
+
+    Args:
+        logits, target: (batch, landmark, ...); a map of zeros is of a landmark that is not known and does not count.
+    """
+    known = target.flatten(2).amax(2) > 0
+    if not bool(known.any()):
+        return logits.sum() * 0.0
+    dice = soft_dice(logits.sigmoid(), target)[known].mean()
+    return dice + F.binary_cross_entropy_with_logits(logits[known], target[known])
+
+
+def soft_argmax(heat: Tensor) -> Tensor:
+    """(batch, landmark, first, second), not negative -> (batch, landmark, 2): the mean place, weighted by the heat."""
+    weights = heat / heat.sum((2, 3), keepdim=True).clamp(min=1e-12)
+    axes = [torch.arange(n, device=heat.device, dtype=heat.dtype) for n in heat.shape[2:]]
+    return torch.stack([(weights.sum(3) * axes[0]).sum(2), (weights.sum(2) * axes[1]).sum(2)], -1)
+
+
+def wing(prediction: Tensor, target: Tensor, *, width: float = 10.0, curvature: float = 2.0) -> Tensor:
+    """Wing loss of coordinates in pixels, the mean over what is known (Feng et al. 2018, eq. 5, w = 10, epsilon = 2):
+    logarithmic within `width`, linear beyond, so that small errors count."""
+    known = torch.isfinite(target)
+    away = (prediction[known] - target[known]).abs()
+    constant = width - width * math.log1p(width / curvature)
+    loss = torch.where(away < width, width * torch.log1p(away / curvature), away - constant)
+    return loss.sum() / known.sum().clamp(min=1)

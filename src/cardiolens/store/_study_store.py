@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,14 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from cardiolens.errors import ReportError, StoreError
-from cardiolens.store import _published, _study_file
+from cardiolens.annotation import Annotation
+from cardiolens.errors import StoreError
+from cardiolens.store import _annotation_file, _published, _study_file
+from cardiolens.store._frames import no_view, read_frames, require_within, view_of
 from cardiolens.store._handles import Handles
 from cardiolens.store._keys import KEY, identified
 from cardiolens.store.atomic import PART, disk_errors, is_leftover, write_whole
-from cardiolens.store.labels import read_by_key
+from cardiolens.store.labels import read_by_key, write_by_key
 from cardiolens.study import Cine, LazyFrames, Study, View
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
 _SUFFIX = ".h5"
+_MASKS = ".masks"
 
 
 class StudyStore:
@@ -150,15 +153,15 @@ class StudyStore:
         with self._reading(key) as file:
             if not _study_file.is_study_file(file):
                 layout = self._layout(file, key, view)
-                _require_within(key, view, plane, wanted, layout.shape)
+                require_within(key, view, plane, wanted, layout.shape)
                 return _published.read_plane(file[layout.name], layout, plane, wanted)
             _study_file.require_schema(file, key)
-            name = f"{_view(view).value}/frames"
+            name = f"{view_of(view).value}/frames"
             if name not in file:
-                raise _no_view(key, view, _study_file.shapes(file))
+                raise no_view(key, view, _study_file.shapes(file))
             dataset = file[name]
-            _require_within(key, view, plane, wanted, dataset.shape)
-            return _read_frames(dataset, plane, wanted)
+            require_within(key, view, plane, wanted, dataset.shape)
+            return read_frames(dataset, plane, wanted)
 
     def report(self, key: str) -> str | None:
         """The report text of a study, or None."""
@@ -191,16 +194,17 @@ class StudyStore:
         return key
 
     def remove(self, key: str) -> None:
-        """Take a study out of the store.
+        """Take a study out of the store, and its masks.
 
         Raises:
             StoreError: the store is open for reading, or there is no such study.
         """
         if self.mode != "a" or key not in self:
             raise StoreError(f"cannot remove {key}: {'not in the store' if self.mode == 'a' else 'open for reading'}")
-        self._handles.close(self._path_of(key))
-        with disk_errors(self._path_of(key)):
-            self._path_of(key).unlink()
+        for path in (self._masks_of(key), self._path_of(key)):
+            self._handles.close(path)
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
 
     def clear_leftovers(self) -> None:
         """Delete what killed writers left; what a living one writes stays.  Opening with "a" does so too."""
@@ -239,13 +243,47 @@ class StudyStore:
             ReportError: a key twice, or one that is not in the store.
             StoreError: it cannot be written.
         """
-        twice = labels.index[labels.index.duplicated()].unique()
-        unknown = labels.index.difference(self.keys())
-        for keys, what in ((twice, "more than one row"), (unknown, "no study in the store")):
-            if len(keys):
-                raise ReportError(f"labels: {what} for {', '.join(map(str, keys[:10]))} ({len(keys)} in all)")
-        with disk_errors(self.path / LABELS):
-            write_whole(self.path / LABELS, labels.rename_axis("key").to_csv().encode("utf-8"))
+        write_by_key(self.path / LABELS, labels, self.keys())
+
+    # --- masks ---------------------------------------------------------------------------------------------------
+
+    def annotate(self, key: str, annotations: Mapping[View, Annotation]) -> None:
+        """Write the masks and landmarks of a study, whole and in place of earlier ones; none takes them away.
+
+        The study's own file and hash stay as they are; one that is written anew with other pixels loses its masks.
+
+        Raises:
+            StoreError: open for reading, no such study, or masks that do not lie on its cines.
+        """
+        if self.mode != "a":
+            raise StoreError(f"{self.path} is open for reading; open it with mode='a' to write masks")
+        path = self._masks_of(key)
+        content = _annotation_file.encode(annotations, self.read(key), self.hash_of(key)) if annotations else None
+        self._handles.close(path)
+        with disk_errors(path):
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_whole(path, content)
+
+    def annotations(self, key: str) -> dict[View, Annotation]:
+        """The masks and landmarks of a study by view; empty where there are none.
+
+        Raises:
+            StoreError: no such study, a damaged file, or masks of other pixels than the study has now.
+        """
+        content, path = self.hash_of(key), self._masks_of(key)
+        if not path.is_file():
+            return {}
+        with self._handles.reading(path) as file:
+            return _annotation_file.decode(file, content, key)
+
+    def annotation_hash(self, keys: Iterable[str]) -> str:
+        """SHA-256 over the keys and masks of some studies."""
+        digest = hashlib.sha256()
+        for key in sorted(keys):
+            digest.update(f"{key}\0{_annotation_file.hash_of(self.annotations(key))}\n".encode())
+        return digest.hexdigest()
 
     # --- hashes --------------------------------------------------------------------------------------------------
 
@@ -313,6 +351,9 @@ class StudyStore:
             raise StoreError(f"{key!r} is no key; a key is site_patient/accession, see StudyStore.keys()")
         return self.path / (key + _SUFFIX)
 
+    def _masks_of(self, key: str) -> Path:
+        return self._path_of(key).with_name(f"{key.partition('/')[2]}{_MASKS}")
+
     @contextmanager
     def _reading(self, key: str) -> Iterator[h5py.File]:
         """The open file of a study, to be used within the `with` only."""
@@ -324,9 +365,9 @@ class StudyStore:
 
     def _layout(self, file: h5py.File, key: str, view: View | str) -> _published.Layout:
         found, _ = _published.layouts(file)
-        if _view(view) not in found:
-            raise _no_view(key, view, found)
-        return found[_view(view)]
+        if view_of(view) not in found:
+            raise no_view(key, view, found)
+        return found[view_of(view)]
 
     def _layouts(self, key: str) -> dict[View, _published.Layout] | None:
         with self._reading(key) as file:
@@ -354,37 +395,3 @@ class _StoredFrames:
 
     def load(self) -> npt.NDArray[Any]:
         return self.store.load(self.key, self.view)
-
-
-def _read_frames(dataset: h5py.Dataset, plane: int, wanted: list[int] | None) -> npt.NDArray[Any]:
-    """(time, row, col).  Frame by frame: h5py's own selection by list is ten times slower on chunks."""
-    if wanted is None:
-        values: npt.NDArray[Any] = dataset[plane]
-        return values
-    frames = np.empty((len(wanted), *dataset.shape[2:]), dtype=dataset.dtype)
-    place: dict[int, int] = {}
-    for position, index in enumerate(wanted):
-        if index in place:
-            frames[position] = frames[place[index]]
-        else:
-            dataset.read_direct(frames, np.s_[plane, index], np.s_[position])
-            place[index] = position
-    return frames
-
-
-def _require_within(key: str, view: View | str, plane: int, wanted: list[int] | None, shape: tuple[int, ...]) -> None:
-    if not 0 <= plane < shape[0]:
-        raise StoreError(f"{key} {view}: no plane {plane}; it has 0 to {shape[0] - 1}")
-    if wanted is not None and (min(wanted, default=0) < 0 or max(wanted, default=0) >= shape[1]):
-        raise StoreError(f"{key} {view}: phases {wanted} asked; it has 0 to {shape[1] - 1}")
-
-
-def _view(view: View | str) -> View:
-    try:
-        return View(view)
-    except ValueError:
-        raise StoreError(f"{view!r} is no view; views are {', '.join(map(str, View))}") from None
-
-
-def _no_view(key: str, view: View | str, found: Iterable[View]) -> StoreError:
-    return StoreError(f"{key} has no {view}; it has {', '.join(map(str, found)) or 'no view'}")

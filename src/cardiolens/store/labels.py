@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardiolens.errors import ReportError
+from cardiolens.store.atomic import disk_errors, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,3 +35,19 @@ def read_by_key(path: Path) -> pd.DataFrame:
         raise ReportError(f"{path}: more than one row for {', '.join(map(str, twice[:10]))}")
     indexed: pd.DataFrame = table.set_index("key")
     return indexed
+
+
+def write_by_key(path: Path, table: pd.DataFrame, known: Sequence[str]) -> None:
+    """Write a table indexed by key, whole.
+
+    Raises:
+        ReportError: a key twice, or one that is not among the known.
+        StoreError: it cannot be written.
+    """
+    twice = table.index[table.index.duplicated()].unique()
+    unknown = table.index.difference(known)
+    for keys, what in ((twice, "more than one row"), (unknown, "no study in the store")):
+        if len(keys):
+            raise ReportError(f"labels: {what} for {', '.join(map(str, keys[:10]))} ({len(keys)} in all)")
+    with disk_errors(path):
+        write_whole(path, table.rename_axis("key").to_csv().encode("utf-8"))

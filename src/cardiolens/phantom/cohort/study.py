@@ -131,10 +131,13 @@ def _write_folder(
 
 def _put_in_store(order: StudyOrder, study: Study, parameters: HeartParameters, record: dict[str, Any]) -> None:
     """The study first, its masks, and its record last, so that a kill between them only makes the study anew."""
+    from cardiolens.phantom.cohort.drawn import annotate
     from cardiolens.store import StudyStore
 
-    StudyStore(order.folder, mode="a").write(study, key=order.key)
+    store = StudyStore(order.folder, mode="a")
+    store.write(study, key=order.key)
     if order.config.masks:
+        store.annotate(order.key, annotate(parameters, study))
         final = order.folder / "truth" / order.name
         final.parent.mkdir(exist_ok=True)
         with _whole(final) as part:

@@ -106,11 +106,17 @@ def _write_labels(folder: Path, records: list[dict[str, Any]]) -> None:
         row = {label: truth[name] for label, name in _LABELS.items()}
         row.update({name: _number(value) for name, value in record["covariates"].items()})
         row.update(patient=record["patient"], session=record["session"], site=record["site"])
+        row.update(vendor=record["protocol"]["vendor"], bmi=_bmi(truth))
         row["conditions"] = ";".join(truth["conditions"])
         row.update({c.column: int(c.name in truth["conditions"]) for c in CONDITIONS})
         rows.append(row)
     keys = pd.Index([record["key"] for record in records], name="key")
     StudyStore(folder, mode="a").write_labels(pd.DataFrame(rows, index=keys))
+
+
+def _bmi(truth: Mapping[str, Any]) -> float:
+    """Body mass index, kg/m2."""
+    return round(float(truth["weight_kg"]) / (float(truth["height_cm"]) / 100.0) ** 2, 2)
 
 
 def _number(value: Any) -> Any:

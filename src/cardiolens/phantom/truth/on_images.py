@@ -38,7 +38,7 @@ def masks(parameters: HeartParameters, cine: Cine) -> npt.NDArray[np.uint8]:
     corners, right, down = _grid(cine)
     out = np.zeros((n, phases, rows, cols), dtype=np.uint8)
     across, along = np.arange(cols)[None, :, None] * right, np.arange(rows)[:, None, None] * down
-    times = _phases(parameters, cine)
+    times = phases_of(parameters, cine)
     shared = FlatTables(anatomy.tables(times[0]))
     for k in range(n):
         same = bool(np.array_equal(times[k], times[0]))
@@ -79,7 +79,7 @@ def landmarks(parameters: HeartParameters, cine: Cine) -> dict[str, FloatArray]:
     anatomy, frame = anatomy_of(parameters), heart_frame(parameters)
     n, phases = cine.shape[:2]
     corners, right, down = _grid(cine)
-    times = _phases(parameters, cine)
+    times = phases_of(parameters, cine)
     out = {name: np.full((n, phases, 2), np.nan) for name in ("mitral_1", "mitral_2", "apex")}
     for k in range(n):
         ring, apex = _ring_and_apex(anatomy, frame, times[k])
@@ -151,7 +151,8 @@ def _grid(cine: Cine) -> tuple[FloatArray, FloatArray, FloatArray]:
     return corners, right, down
 
 
-def _phases(parameters: HeartParameters, cine: Cine) -> FloatArray:
+def phases_of(parameters: HeartParameters, cine: Cine) -> FloatArray:
+    """(slice, time) fraction of the beat at which each frame was taken."""
     if cine.trigger_times_ms is None:
         raise PhantomError(f"{cine.source}: masks of a phantom need the cine's trigger times")
     ahead = cine.attributes.get(TRIGGER_DELAY, 0.0)  # the R wave was found late
