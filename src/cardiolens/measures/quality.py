@@ -8,14 +8,14 @@ import numpy as np
 
 from cardiolens.measures.flags import Flag
 from cardiolens.measures.phases import HeartPhases, roughness
-from cardiolens.measures.volumes import VolumeCurve
+from cardiolens.measures.volumes import VolumeCurve, counts_of
 from cardiolens.segmentation import Segmentation
 from cardiolens.study import FloatArray
 
 _FEW = 6  # planes
 _OPEN = 0.35  # cavity of the last plane, as a share of the largest, from which the stack is taken to end too early
 _SHIFT = 0.4  # radii that a plane's centre may lie off the line through its neighbours'
-_ROUGH = 1.6
+_ROUGH = 1.4
 _SURE = 0.7
 _SHORTEST, _LONGEST = 0.1, 0.75  # of the beat, from ED to ES
 
@@ -41,14 +41,14 @@ def apex_first(segmentation: Segmentation, phase: int) -> bool | None:
 
     None where the LV is in fewer than three planes, or tapers to neither side.
     """
-    areas = segmentation.counts("LV cavity")[:, phase].astype(np.float64)
+    areas = counts_of(segmentation, "LV cavity")[:, phase].astype(np.float64)
     held = np.flatnonzero(areas)
     if len(held) < 3:
         return None
     off = float(areas @ np.arange(len(areas))) / areas.sum() - (held[0] + held[-1]) / 2.0
     if abs(off) < 0.02 * len(held):
         return None
-    return off > 0
+    return bool(off > 0)
 
 
 def plane_words(planes: Iterable[int]) -> str:
@@ -93,7 +93,7 @@ def _phase_flags(segmentation: Segmentation, phases: HeartPhases, curves: dict[s
 
 def _coverage(segmentation: Segmentation, phases: HeartPhases) -> list[Flag]:
     """Few planes; a stack that ends inside the ventricle."""
-    counts = segmentation.counts("LV cavity")
+    counts = counts_of(segmentation, "LV cavity")
     areas = counts[:, phases.ed]
     held = np.flatnonzero(areas)
     flags = []
@@ -125,7 +125,7 @@ def _gaps(segmentation: Segmentation, curve: VolumeCurve) -> list[Flag]:
     at = segmentation.cine.slice_positions_mm
     if at is not None and len(at) > 2:
         steps = np.diff(at)
-        held = np.flatnonzero(segmentation.counts("LV cavity").any(1))
+        held = np.flatnonzero(counts_of(segmentation, "LV cavity").any(1))
         wide = [int(k) for k in np.flatnonzero(steps > 1.5 * np.median(steps)) if held[0] <= k < held[-1]]
         if wide:
             words = f"{steps[wide].max():.0f} mm between planes {wide[0] + 1} and {wide[0] + 2}, where "
@@ -150,7 +150,7 @@ def _jumps(segmentation: Segmentation, phases: HeartPhases) -> list[Flag]:
     for name, phase in (("ED", phases.ed), ("ES", phases.es)):
         if phase is None:
             continue
-        areas = segmentation.counts("LV cavity")[:, phase].astype(np.float64)
+        areas = counts_of(segmentation, "LV cavity")[:, phase].astype(np.float64)
         centres = _centres(segmentation, phase)
         radius = np.sqrt(areas.max() / np.pi) if areas.any() else 1.0
         strange = []
@@ -183,7 +183,7 @@ def _comings_and_goings(segmentation: Segmentation, phases: HeartPhases) -> list
     """Planes that hold the LV in one of the two phases only."""
     if phases.es is None:
         return []
-    counts = segmentation.counts("LV cavity")
+    counts = counts_of(segmentation, "LV cavity")
     first = apex_first(segmentation, phases.ed)
     notes = []
     held = np.flatnonzero(counts[:, phases.ed])

@@ -10,7 +10,7 @@ from cardiolens.errors import InputError
 from cardiolens.measures.flags import Flag
 from cardiolens.measures.phases import HeartPhases, find_phases
 from cardiolens.measures.quality import stack_flags
-from cardiolens.measures.volumes import VolumeCurve, volume_curve
+from cardiolens.measures.volumes import VolumeCurve, counts_of, volume_curve
 from cardiolens.segmentation import Segmentation
 from cardiolens.study import Cine
 
@@ -102,14 +102,14 @@ def _curves(segmentation: Segmentation) -> dict[str, VolumeCurve]:
     muscle = "LV myocardium"
     curves = {}
     for name, within in (("LV cavity", muscle), (muscle, None), ("RV cavity", None)):
-        if name in segmentation.structures and segmentation.counts(name).any():
+        if name in segmentation.structures and counts_of(segmentation, name).any():
             curves[name] = volume_curve(segmentation, name, within=within)
     return curves
 
 
 def _planes_at(segmentation: Segmentation, phase: int) -> dict[str, int]:
     return {
-        name: int((segmentation.counts(name)[:, phase] > 0).sum())
+        name: int((counts_of(segmentation, name)[:, phase] > 0).sum())
         for name in ("LV cavity", "RV cavity")
         if name in segmentation.structures
     }

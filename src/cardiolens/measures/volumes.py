@@ -10,6 +10,7 @@ it counts nothing, which evens out over where the planes happen to lie.  Schulz-
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,16 @@ import numpy.typing as npt
 from cardiolens.errors import GeometryError
 from cardiolens.segmentation import Segmentation
 from cardiolens.study import Cine, FloatArray
+
+_COUNTED: WeakKeyDictionary[Segmentation, dict[str, npt.NDArray[np.int64]]] = WeakKeyDictionary()
+
+
+def counts_of(segmentation: Segmentation, structure: str) -> npt.NDArray[np.int64]:
+    """`segmentation.counts(structure)`, counted once: a stack has tens of millions of voxels."""
+    counted = _COUNTED.setdefault(segmentation, {})
+    if structure not in counted:
+        counted[structure] = segmentation.counts(structure)
+    return counted[structure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +89,9 @@ def volume_curve(segmentation: Segmentation, structure: str, *, within: str | No
 
 def drawn_phases(segmentation: Segmentation, structure: str, within: str | None = None) -> npt.NDArray[np.bool_]:
     """(time,) phases in which somebody drew the structure (or, where it may vanish, `within`)."""
-    found = segmentation.counts(structure).sum(0) > 0
+    found = counts_of(segmentation, structure).sum(0) > 0
     if within is not None and within in segmentation.structures:
-        found = found | (segmentation.counts(within).sum(0) > 0)
+        found = found | (counts_of(segmentation, within).sum(0) > 0)
     return np.asarray(found)
 
 
@@ -88,10 +99,10 @@ def _bridged(
     segmentation: Segmentation, structure: str, within: str | None
 ) -> tuple[FloatArray, tuple[tuple[int, int], ...]]:
     """Counts (slice, time) with gaps filled from the planes on both sides, linearly by position."""
-    counts = segmentation.counts(structure).astype(np.float64)
+    counts = counts_of(segmentation, structure).astype(np.float64)
     there = counts > 0
     if within is not None and within in segmentation.structures:
-        there = there | (segmentation.counts(within) > 0)
+        there = there | (counts_of(segmentation, within) > 0)
     at = segmentation.cine.slice_positions_mm
     at = np.arange(len(counts), dtype=np.float64) if at is None else at
     bridged = []
