@@ -13,7 +13,7 @@ datasets = typer.Typer(
     no_args_is_help=True,
 )
 
-_NAME = typer.Argument(help="Name of the data set: ukb, kaggle, acdc, clinical or external.", metavar="NAME")
+_NAME = typer.Argument(help="Name of the data set, as `cardiolens datasets list` tells it.", metavar="NAME")
 _PATH = typer.Argument(help="Where it was unpacked.", metavar="PATH")
 _TABLE = typer.Option(help="CSV of labels (external, clinical) or of fields (ukb).")
 _REPORTS = typer.Option(help="CSV with accession (or patient) and report (clinical).")
@@ -32,7 +32,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] =
         typer.echo(json_module.dumps([_facts(each) for each in DATASETS.values()], indent=1, ensure_ascii=False))
         return
     for each in DATASETS.values():
-        typer.echo(f"{each.name:10}{each.title}\n{'':10}{each.holds}\n{'':10}licence: {each.licence}\n")
+        typer.echo(f"{each.name:17}{each.title}\n{'':17}{each.holds}\n{'':17}licence: {each.licence}\n")
     typer.echo(
         "cardiolens datasets show NAME tells the layout; cardiolens datasets import NAME PATH --out STORE brings it in"
     )

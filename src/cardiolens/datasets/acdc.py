@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiolens.datasets.exclusions import read_exclusions
+from cardiolens.datasets.labelled import LabelledFrames, relabel
 from cardiolens.datasets.layout import Case, Dataset, Found, Label, Options, Remark, Seen
 from cardiolens.datasets.tables import number
 from cardiolens.dicom.deid import Pseudonym
@@ -171,6 +172,21 @@ def _is_placeholder(path: str) -> bool:
     return not np.any(np.abs(turned) > 1e-6) and not np.any(np.abs(affine[:3, 3]) > 1e-6)
 
 
+def masks_of(case: Case) -> list[LabelledFrames]:
+    """For `masks.load_masks`."""
+    folder = Path(case.unit.paths[0]).parent
+    found = masks(folder)
+    cine = read_case(case.unit.paths, n_frames=int(float(str(case.labels["NbFrame"])))).cine(View.SAX)
+    labels = np.stack([found.ed, found.es], axis=1)
+    known = {RV: "RV cavity", MYOCARDIUM: "LV myocardium", LV: "LV cavity"}
+    phases, names = (found.ed_phase, found.es_phase), ("ED", "ES")
+    return [
+        LabelledFrames(
+            cine, phases, names, relabel(labels, known, str(folder)), tuple(known.values()), source=f"acdc {case.name}"
+        )
+    ]
+
+
 def _find(folder: Path, options: Options, seen: Seen) -> Found:
     exclusions = read_exclusions(options.exclude)
     cases: list[Case] = []
@@ -262,5 +278,6 @@ database/testing/patient101/...""",
     "dropped, spacing is kept; whether every real testing case has a Group",
     options=("exclude",),
     public_names=True,
+    masks=masks_of,
     find=_find,
 )

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from cardiolens.datasets import acdc, clinical, external, kaggle, sunnybrook, sunnybrook_edes, ukb
+from cardiolens.datasets import (
+    acdc,
+    clinical,
+    emidec,
+    external,
+    kaggle,
+    landmark,
+    mnms,
+    mnms2,
+    myops,
+    rescan,
+    sunnybrook,
+    sunnybrook_edes,
+    ukb,
+)
 from cardiolens.datasets.layout import Dataset
 from cardiolens.errors import InputError
 
+_PUBLIC = (ukb, kaggle, acdc, mnms, mnms2, emidec, myops, rescan, landmark, sunnybrook, sunnybrook_edes)
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
-    {
-        module.DATASET.name: module.DATASET
-        for module in (ukb, kaggle, acdc, sunnybrook, sunnybrook_edes, clinical, external)
-    }
+    {module.DATASET.name: module.DATASET for module in (*_PUBLIC, clinical, external)}
 )
 
 

@@ -7,6 +7,7 @@ at.  Those come in this noun and never into a store; its `cine` is the grid and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -113,6 +114,26 @@ class LabelledFrames:
         )
         names = tuple(name for name in STRUCTURES if name in self.structures)
         return Segmentation(short, labels, names, source=self.source, notes=self.notes)
+
+
+def volumes(frames: LabelledFrames) -> dict[str, float]:
+    """Volumes (ml) by counting voxels and ejection fractions (%) of a short-axis stack drawn at "ED" and "ES".
+
+    NaN where spacing, one of the ends or the chamber at end-diastole is absent.
+    """
+    cine, out = frames.cine, {}
+    stack = cine.spacing_mm is not None and cine.slice_positions_mm is not None and cine.n_slices > 1
+    ml = cine.voxel_volume_ml() if stack else math.nan
+    chambers = (("LV cavity", "edv", "esv", "lvef"), ("RV cavity", "rv_edv", "rv_esv", "rvef"))
+    for name, edv, esv, ef in chambers:
+        if name not in frames.structures:
+            continue
+        counts = frames.mask(name).sum((0, 2, 3))
+        ed, es = (float(counts[frames.place(end)]) if end in frames.names else math.nan for end in ("ED", "ES"))
+        none = ed == 0
+        out |= {edv: math.nan if none else ed * ml, esv: math.nan if none else es * ml}
+        out[ef] = math.nan if none else 100.0 * (ed - es) / ed
+    return out
 
 
 def relabel(values: npt.NDArray[np.generic], known: Mapping[int, str], what: str) -> Labels:

@@ -42,6 +42,7 @@ class NiftiFrames:
             data = np.asanyarray(_open(self.path).dataobj)
         except _DAMAGE as error:
             raise ReadError(f"{self.path}: pixels cannot be read ({error}); the file may be truncated") from error
+        data = data[..., None] if data.ndim == 3 else data
         frames = np.ascontiguousarray(np.transpose(data, (2, 3, 1, 0)))
         return frames[::-1].copy() if self.flipped else frames
 
@@ -64,7 +65,26 @@ def read_nifti(path: str, view: View | None = None) -> Cine:
     view = view or view_of_name(path)
     if view is None:
         raise ReadError(f"{path}: the name does not tell the view; pass view= (SAX, 2CH, 3CH or 4CH)")
-    cols, rows, slices, phases = image.shape
+    return _as_cine(path, image, view)
+
+
+def read_still(path: str, view: View) -> Cine:
+    """One file of one image a plane, such as late enhancement, on the grid of a `Cine` with one phase.
+
+    Raises:
+        ReadError: not NIfTI, or more than one phase.
+    """
+    try:
+        image = _open(path)
+    except _DAMAGE as error:
+        raise ReadError(f"{path}: not a readable NIfTI file ({error})") from error
+    if not (len(image.shape) == 3 or (len(image.shape) == 4 and image.shape[3] == 1)):
+        raise ReadError(f"{path}: shape {image.shape}; a still needs three axes (x, y, slice)")
+    return _as_cine(path, image, view)
+
+
+def _as_cine(path: str, image: Any, view: View) -> Cine:
+    cols, rows, slices, phases = (*image.shape, 1)[:4]
     geometry = _geometry(image)
     notes = list(geometry.notes)
     times = _times(image, slices, phases)
@@ -85,22 +105,22 @@ def read_nifti(path: str, view: View | None = None) -> Cine:
 
 
 def read_label_map(path: str, cine_path: str) -> npt.NDArray[Any]:
-    """A label map of one phase, voxel by voxel on the frames of a cine file, turned as `read_nifti` turns that.
+    """A label map, voxel by voxel on the frames of a cine file or still, turned as `read_nifti` turns that.
 
     Returns:
-        (slice, row, col) in the stored type.
+        (slice, row, col) of one phase, or (slice, time, row, col), in the stored type.
 
     Raises:
-        ReadError: either file is not readable, or the map has not three axes.
+        ReadError: either file is not readable, or the map has neither three nor four axes.
     """
     try:
         image, cine = _open(path), _open(cine_path)
         data = np.asanyarray(image.dataobj)
     except _DAMAGE as error:
         raise ReadError(f"{path}: not a readable NIfTI file ({error})") from error
-    if data.ndim != 3:
-        raise ReadError(f"{path}: shape {data.shape}; a label map of one phase has three axes (x, y, slice)")
-    planes = np.ascontiguousarray(np.transpose(data, (2, 1, 0)))
+    if data.ndim not in (3, 4):
+        raise ReadError(f"{path}: shape {data.shape}; a label map has three axes (x, y, slice), over time four")
+    planes = np.ascontiguousarray(np.transpose(data, (2, 1, 0) if data.ndim == 3 else (2, 3, 1, 0)))
     return planes[::-1].copy() if _geometry(cine).flipped else planes
 
 
