@@ -135,10 +135,11 @@ def _weights() -> dict[str, Any]:
     for name, entry in MODELS.items():
         for tag, hub in entry.hub.items():
             cached = _hub_cache() / f"models--{hub.hub_id.replace('/', '--')}" / "snapshots"
-            if cached.is_dir():
-                found.setdefault(f"{name}:{tag}", str(cached))
+            there = list(cached.glob(f"*/{hub.file}")) if hub.file else [cached] if cached.is_dir() else []
+            if there:
+                found.setdefault(f"{name}:{tag}", str(there[0]))
             elif f"{name}:{tag}" not in found:
-                absent[f"{name}:{tag}"] = f"https://huggingface.co/{hub.hub_id}"
+                absent[f"{name}:{tag}"] = hub.url
     return {"places": places, "found": found, "absent": absent}
 
 

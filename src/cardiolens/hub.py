@@ -23,8 +23,7 @@ from cardiolens.models.locate import Located, local_tags, locate
 from cardiolens.models.registry import MODELS, ModelEntry, entry_of
 
 if TYPE_CHECKING:
-    from cardiolens.models.dual_encoder import DualEncoder
-    from cardiolens.models.mil import GatedAttentionMIL
+    from cardiolens.models.build import Model
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def describe_models(pattern: str | None = None) -> list[ModelInfo]:
             rows.append(ModelInfo(f"{entry.name}:{tag}", words, str(path), licence))
         for tag, hub in entry.hub.items():
             if tag not in tags:
-                where = f"to be brought from https://huggingface.co/{hub.hub_id}"
+                where = f"to be brought from {hub.url}"
                 rows.append(ModelInfo(f"{entry.name}:{tag}", hub.words, where, hub.licence))
     return [row for row in rows if pattern is None or fnmatch.fnmatch(row.name, pattern)]
 
@@ -79,11 +78,13 @@ def load_model(
     >>> model = load_model("shad-mvit-tiny:phantom")                                  # doctest: +SKIP
     >>> model = load_model("shad-mvit-b16", weights="cmr_c0.1.ckpt")                  # doctest: +SKIP
     >>> head = load_model("shad-mil-regression", weights="lvef_head.ckpt")            # doctest: +SKIP
+    >>> mae = load_model("cinema-base", weights="cinema.safetensors")                 # doctest: +SKIP
 
     Args:
         name: a name of `list_models()`, or the folder of a checkpoint.
         weights: a tag, a hub id, or a file or folder in any published layout (the authors' Lightning checkpoint,
-            pytorchvideo's and torchvision's Kinetics files, ours); None leaves the model untrained, and says so.
+            pytorchvideo's and torchvision's Kinetics files, CineMA's safetensors, ours); None leaves the model
+            untrained, and says so.
         legacy_keys: lose the tensors that the authors' own loader lost, and take them from `kinetics` instead.
         kinetics: a Kinetics-400 file of the same network; for `legacy_keys` only.
         text: {"pretrained": FOLDER} for a BERT from a local Hugging Face folder (with `freeze_layers`, `pooling`,
@@ -91,7 +92,9 @@ def load_model(
         download: whether the Hugging Face hub may be asked for weights that are not on this machine.
 
     Returns:
-        A `DualEncoder` or, for the "-mil-" names, a `GatedAttentionMIL`; both carry a `card`.
+        By name a `DualEncoder` ("shad-..."), a `GatedAttentionMIL` ("shad-mil-..."), a `ConvMAE` ("cinema-base" and the
+        other sizes), a `ConvUNetR` ("cinema-unetr-..."), a `ConvViT` ("cinema-convvit-...") or a baseline (`UNet`,
+        `ResNet`); each carries a `card`.
 
     Raises:
         CheckpointError: naming the file or the tensors at fault and what to do.
@@ -149,9 +152,7 @@ def _tell(card: Card | None, found: Located) -> None:
     )
 
 
-def save_model(
-    model: DualEncoder | GatedAttentionMIL, folder: str | Path, *, dtype: Literal["float32", "float16"] = "float32"
-) -> Path:
+def save_model(model: Model, folder: str | Path, *, dtype: Literal["float32", "float16"] = "float32") -> Path:
     """Write a checkpoint folder, whole or not at all, replacing an older checkpoint there.
 
     Args:

@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cardiolens.errors import CheckpointError
+from cardiolens.models import build_cinema
+from cardiolens.models.build_cinema import CinemaModel
 from cardiolens.models.card import Card, Licence
 from cardiolens.models.checkpoint import read_tensors, select, sha256_of, shapes_of
 from cardiolens.models.domain import DomainReference
@@ -39,15 +41,22 @@ from cardiolens.text.tokenizer import ReportTokenizer
 
 log = logging.getLogger(__name__)
 
-Model = DualEncoder | GatedAttentionMIL
+Model = DualEncoder | GatedAttentionMIL | CinemaModel
 Config = TypeVar("Config", MViTConfig, ResNet3dConfig, MILConfig, TextConfig)
 
 _UNFILLED = torch.device("meta")  # shapes without numbers: drawing 36 million random ones takes longer than loading
-_HALVED = ("video_encoder.", "video_proj.", "text_encoder.", "text_proj.", "classifier.")
+_HALVED = (  # what float16 halves: all but the heads and the domain reference
+    *("video_encoder.", "video_proj.", "text_encoder.", "text_proj.", "classifier."),
+    *("encoder.", "to_decoder.", "mask_tokens.", "decoder.", "decoder_norm.", "decoders.", "networks."),
+)
+_SHAD = ("dual", "mil")
 
 
 def untrained(entry: ModelEntry, text: Mapping[str, Any] | None) -> Model:
     """A model with random weights, its card saying so."""
+    if entry.family not in _SHAD:
+        _refuse_text(entry, text)
+        return build_cinema.untrained(entry)
     card = _card(entry, notes=["untrained: random weights; its output means nothing"])
     if entry.family == "mil":
         return _head(MILConfig(**entry.architecture), card)
@@ -60,6 +69,11 @@ def from_file(
     entry: ModelEntry, file: Path, *, legacy_keys: bool, kinetics: Path | None, text: Mapping[str, Any] | None
 ) -> Model:
     """Load a published file, its layout told by its names."""
+    if entry.family not in _SHAD:
+        if legacy_keys or kinetics is not None:
+            raise CheckpointError(f"legacy_keys and kinetics concern the models of Shad et al., not {entry.name}")
+        _refuse_text(entry, text)
+        return build_cinema.from_file(entry, file)
     if legacy_keys and kinetics is None:
         raise CheckpointError(
             "legacy_keys loses tensors that the authors' loader left at their Kinetics-400 values: give kinetics=FILE "
@@ -93,6 +107,11 @@ def from_file(
     _fill(model, state)
     _say_set_aside(model, layout, tensors, state)
     return _finish(model, entry, text)
+
+
+def _refuse_text(entry: ModelEntry, text: Mapping[str, Any] | None) -> None:
+    if text is not None:
+        raise CheckpointError(f"{entry.name} has no text tower; leave text= out")
 
 
 def _cleaned(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -285,6 +304,9 @@ def from_folder(entry: ModelEntry, folder: Path, text: Mapping[str, Any] | None)
     if card.sha256 != sha256_of(file):
         raise CheckpointError(f"{file} is not the file its card.json describes (sha256 differs); copy the folder again")
     design = dict(card.architecture)
+    if entry.family not in _SHAD:
+        _refuse_text(entry, text)
+        return build_cinema.load_own(card, file, tensors)
     if design.pop("family", None) == "mil":
         head = _head(_config(MILConfig, design, f"{folder}/card.json"), card)
         _fill(head, select(shapes_of(head), tensors, OWN, file=file, model=card.name))
@@ -338,8 +360,10 @@ def write_folder(model: Model, folder: Path, dtype: Literal["float32", "float16"
             model.text_tower().tokenizer.save(folder / "tokenizer")
         card.architecture = model.architecture()
         card.domain = None if model.domain is None else {**(card.domain or {}), "dim": model.domain.dim}
-    else:
+    elif isinstance(model, GatedAttentionMIL):
         card.architecture = {"family": "mil"} | model.config.to_dict()
+    else:
+        card.architecture = model.architecture()
     card.dtype = dtype
     state = {name: _stored(name, tensor, dtype) for name, tensor in model.state_dict().items()}
     file = folder / "model.safetensors"

@@ -73,8 +73,10 @@ def locate(entry: ModelEntry, weights: str | Path, *, download: bool) -> Located
             )
         return Located(_the_file(path), None, path.name)
     if _HUB_ID.fullmatch(text):
-        known = next((hub for hub in entry.hub.values() if hub.hub_id == text), None)
-        tag = next((tag for tag, hub in entry.hub.items() if hub.hub_id == text), None)
+        published = {tag: hub for tag, hub in entry.hub.items() if hub.hub_id == text}
+        if len(published) > 1:
+            raise CheckpointError(f"{text} holds several weights for {entry.name}; give a tag: {', '.join(published)}")
+        tag, known = next(iter(published.items()), (None, None))
         return _from_hub(known or HubWeights(text, "", ""), tag, entry, download=download)
     raise CheckpointError(
         f"{entry.name} has no weights called {text!r}; there are {', '.join([*tags, *entry.hub]) or 'none here'}. "
@@ -85,18 +87,22 @@ def locate(entry: ModelEntry, weights: str | Path, *, download: bool) -> Located
 def _from_hub(hub: HubWeights, tag: str | None, entry: ModelEntry, *, download: bool) -> Located:
     root = weights_folder()
     licence = hub.licence or None
-    source = f"{hub.hub_id} on the Hugging Face hub"
-    if root is not None and (root / hub.hub_id).exists():
-        return Located(_the_file(root / hub.hub_id), tag, source, licence)
-    folder = _cached(hub.hub_id) or (_downloaded(hub.hub_id) if download else None)
-    if folder is None:
+    source = f"{hub.hub_id} on the Hugging Face hub" + (f", {hub.file}" if hub.file else "")
+    below = f"{hub.hub_id}/{hub.file}" if hub.file else hub.hub_id
+    if root is not None and (root / below).exists():
+        return Located(_the_file(root / below), tag, source, licence)
+    found = _cached_file(hub.hub_id, hub.file) if hub.file else _cached(hub.hub_id)
+    if found is None and download:
+        found = _downloaded(hub)
+    if found is None:
+        what = hub.file or "the checkpoint file (.ckpt or .safetensors)"
         raise CheckpointError(
-            f"the weights {hub.hub_id} are not on this machine, and nothing is downloaded unasked. Bring the "
-            f"checkpoint file (.ckpt or .safetensors) from https://huggingface.co/{hub.hub_id} and put it into "
-            f'{_place(hub.hub_id)}, or give its path: load_model("{entry.name}", weights=FILE); '
+            f"the weights {below} are not on this machine, and nothing is downloaded unasked. Bring {what} from "
+            f"https://huggingface.co/{hub.hub_id} and put it {'at' if hub.file else 'into'} {_place(below)}, or give "
+            f'its path: load_model("{entry.name}", weights=FILE); '
             "with a network, load_model(..., download=True) fetches it"
         )
-    return Located(_the_file(folder), tag, source, licence)
+    return Located(_the_file(found), tag, source, licence)
 
 
 def _place(below: str) -> str:
@@ -117,17 +123,27 @@ def _cached(hub_id: str) -> Path | None:
     return folder if _weights_in(folder) else None
 
 
-def _downloaded(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
+def _cached_file(hub_id: str, file: str) -> Path | None:
+    """One file of a hub id in the local Hugging Face cache; asks no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(hub_id, file)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _downloaded(hub: HubWeights) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     patterns = [f"*{suffix}" for suffix in SUFFIXES] + ["card.json", "tokenizer/*"]
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns, etag_timeout=10))
+        if hub.file:
+            return Path(hf_hub_download(hub.hub_id, hub.file, etag_timeout=10))
+        return Path(snapshot_download(hub.hub_id, allow_patterns=patterns, etag_timeout=10))
     except (EntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"downloading {hub_id} failed ({str(error).splitlines()[0]}); bring its checkpoint file by hand and put it "
-            f"into {_place(hub_id)}"
+            f"downloading {hub.file or hub.hub_id} failed ({str(error).splitlines()[0]}); bring its checkpoint file by "
+            f"hand and put it into {_place(hub.hub_id)}"
         ) from error
 
 

@@ -7,17 +7,26 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cardiolens.errors import CheckpointError
+from cardiolens.models.cinema_sizes import CINEMA_SIZES, grid_transform, spacing_of
+
+Family = Literal["dual", "mil", "convmae", "convvit", "unetr", "unet", "resnet"]
 
 NON_COMMERCIAL = "CC-BY-NC 4.0 (no commercial use)"
 
 
 @dataclass(frozen=True)
 class HubWeights:
-    """Published weights: hub id, licence and what they are."""
+    """Published weights: hub id, licence, what they are, and the file where the hub id holds several."""
 
     hub_id: str
     licence: str
     words: str
+    file: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a person finds them."""
+        return f"https://huggingface.co/{self.hub_id}" + (f"/blob/main/{self.file}" if self.file else "")
 
 
 @dataclass(frozen=True)
@@ -25,13 +34,15 @@ class ModelEntry:
     """One architecture by name.
 
     Attributes:
-        family: "dual" for a video (and text) encoder, "mil" for a head over the clips of a study.
+        family: "dual" for a video (and text) encoder, "mil" for a head over the clips of a study; of CineMA "convmae"
+            for the autoencoder, "convvit" for one with heads, "unetr" for a segmenter, and its baselines "unet" and
+            "resnet".
         architecture, transform: as in the card.
         hub: published weights by tag.
     """
 
     name: str
-    family: Literal["dual", "mil"]
+    family: Family
     words: str
     architecture: Mapping[str, Any]
     transform: Mapping[str, Any] = field(default_factory=dict)
@@ -74,6 +85,78 @@ _TINY_TEXT: dict[str, Any] = {
     "max_tokens": 192,
     "pooling": "mean",
 }
+
+
+_MATH = "mathpluscode/CineMA"
+
+
+def _fine_tuned(folder: str, name: str, words: str) -> HubWeights:
+    return HubWeights(_MATH, "MIT", f"the authors', {words}", f"finetuned/{folder}/{name}/{name}_0.safetensors")
+
+
+_PUBLISHED: dict[str, dict[str, HubWeights]] = {
+    "cinema-base": {
+        "pretrained": HubWeights(
+            _MATH, "MIT", "the authors' pretraining on 74,916 studies of UK Biobank", "pretrained/cinema.safetensors"
+        )
+    },
+    "cinema-unetr-base": {
+        "acdc-sax": _fine_tuned("segmentation", "acdc_sax", "SAX, fine-tuned on ACDC"),
+        "mnms-sax": _fine_tuned("segmentation", "mnms_sax", "SAX, fine-tuned on M&Ms"),
+        "mnms2-sax": _fine_tuned("segmentation", "mnms2_sax", "SAX, fine-tuned on M&Ms-2"),
+        "mnms2-4ch": _fine_tuned("segmentation", "mnms2_lax_4c", "4CH, fine-tuned on M&Ms-2"),
+    },
+    "cinema-convvit-base": {
+        "landmarks-2ch": _fine_tuned("landmark_coordinate", "lax_2c", "landmarks in 2CH"),
+        "landmarks-4ch": _fine_tuned("landmark_coordinate", "lax_4c", "landmarks in 4CH"),
+    },
+}
+
+
+def _cinema() -> list[ModelEntry]:
+    """CineMA by size: the autoencoder, a segmenter of SAX, a classifier of SAX at ED and ES; and the baselines."""
+    found = []
+    for size, parts in CINEMA_SIZES.items():
+        encoder = parts["encoder"]
+        sax = encoder | {"views": {"SAX": encoder["views"]["SAX"]}}
+        words = {"tiny": "for a laptop: CineMA at half the resolution"}.get(size, f"CineMA (Fu et al.), {size} size")
+        first, second = encoder["stem_channels"]
+        channels = [first // 2, first, second, 2 * second, 4 * second]
+        designs: dict[Family, tuple[str, str, dict[str, Any]]] = {
+            "convmae": (f"cinema-{size}", "masked autoencoder of four views", {"encoder": encoder} | parts["decoder"]),
+            "unetr": (
+                f"cinema-unetr-{size}",
+                "ConvUNetR segmenter; untrained: of SAX, four classes",
+                {"encoder": sax, "classes": 4, "channels": channels},
+            ),
+            "convvit": (
+                f"cinema-convvit-{size}",
+                "ConvViT heads for a diagnosis, a value or landmarks; untrained: of SAX at ED and ES, two classes",
+                {"encoder": sax | {"in_channels": 2}, "outputs": 2},
+            ),
+        }
+        for family, (name, what, architecture) in designs.items():
+            views = (encoder if family == "convmae" else sax)["views"]
+            transform = grid_transform(spacing_of(size), views)
+            hub = _PUBLISHED.get(name, {})
+            found.append(ModelEntry(name, family, f"{words}: {what}", architecture, transform, hub))
+    return found + _baselines()
+
+
+def _baselines() -> list[ModelEntry]:
+    found = []
+    for size, suffix in (("base", ""), ("tiny", "-tiny")):
+        views = {"SAX": CINEMA_SIZES[size]["encoder"]["views"]["SAX"]}
+        transform = grid_transform(spacing_of(size), views)
+        small: dict[str, Any] = {} if size == "base" else {"channels": [8, 16, 32, 64]}
+        what = "UNet with residual units from MONAI, CineMA's baseline for masks"
+        found.append(ModelEntry(f"cinema-unet{suffix}", "unet", what, {"views": views} | small, transform))
+        small = {} if size == "base" else {"block": "basic", "layers": [1, 1, 1, 1], "widths": [8, 16, 32, 64]}
+        what = "ResNet from MONAI, CineMA's baseline for a diagnosis or a value"
+        name = "cinema-resnet50" if size == "base" else "cinema-resnet-tiny"
+        found.append(ModelEntry(name, "resnet", what, {"views": views} | small, transform))
+    return found
+
 
 MODELS: Mapping[str, ModelEntry] = {
     entry.name: entry
@@ -137,6 +220,7 @@ MODELS: Mapping[str, ModelEntry] = {
             "Shad et al.: gated-attention head over a study's clips, for a diagnosis",
             {"kind": "classification"},
         ),
+        *_cinema(),
     )
 }
 
