@@ -1,4 +1,5 @@
-"""Statistics of predictions: ROC analysis, agreement, rescans, bootstrap by patient, subgroups, calibration, intervals.
+"""Statistics of predictions: ROC analysis, agreement, rescans, bootstrap by patient, subgroups, calibration, intervals,
+overlap of masks, association, survival, disparity.
 
 >>> from cardiolens.stats import auroc, bland_altman
 >>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).auc
@@ -19,10 +20,13 @@ from cardiolens.stats.agreement import (
     r2,
     rmse,
 )
+from cardiolens.stats.association import Association, Coefficient, associate
 from cardiolens.stats.bootstrap import Bootstrapped, bootstrap
 from cardiolens.stats.calibration import Calibration, ReliabilityBin, calibration
 from cardiolens.stats.conformal import Coverage, check_coverage, split_conformal
+from cardiolens.stats.disparity import Disparity, disparity_ratios
 from cardiolens.stats.multiplicity import AdjustedP, adjust_p_values
+from cardiolens.stats.overlap import Overlap, dice, hd95_mm, overlap_of
 from cardiolens.stats.proportions import (
     OperatingPoint,
     Proportion,
@@ -50,20 +54,28 @@ from cardiolens.stats.roc import (
     roc_curve,
 )
 from cardiolens.stats.subgroups import Subgroup, SubgroupTable, subgroup_table
+from cardiolens.stats.survival import CoxModel, Hazard, KaplanMeier, SurvivalCurve, cox, kaplan_meier
 
 __all__ = [
     "AdjustedP",
+    "Association",
     "Auroc",
     "AurocComparison",
     "BiasCorrection",
     "BlandAltman",
     "Bootstrapped",
     "Calibration",
+    "Coefficient",
     "Coverage",
+    "CoxModel",
+    "Disparity",
+    "Hazard",
     "Icc",
     "IntraclassCorrelation",
+    "KaplanMeier",
     "Metric",
     "OperatingPoint",
+    "Overlap",
     "PrecisionRecall",
     "Proportion",
     "ReliabilityBin",
@@ -73,7 +85,9 @@ __all__ = [
     "StatsError",
     "Subgroup",
     "SubgroupTable",
+    "SurvivalCurve",
     "adjust_p_values",
+    "associate",
     "auroc",
     "bland_altman",
     "bootstrap",
@@ -81,11 +95,17 @@ __all__ = [
     "check_coverage",
     "classification_report",
     "compare_auroc",
+    "cox",
+    "dice",
+    "disparity_ratios",
     "fit_bias_correction",
+    "hd95_mm",
     "intraclass_correlation",
+    "kaplan_meier",
     "mae",
     "match_keys",
     "operating_point",
+    "overlap_of",
     "pearson_r",
     "precision_recall",
     "proportion",
