@@ -333,7 +333,17 @@ def test_a_folder_of_something_else_shows_the_layout_and_a_case_can_be_left_out(
 def test_every_data_set_tells_what_was_and_was_not_verified():
     for dataset in DATASETS.values():
         assert dataset.verified and (dataset.unverified or dataset.own_site) and dataset.citation
-    assert set(WITH_MASKS) == {"acdc", "mnms", "mnms2", "emidec", "myops", "rescan", "sunnybrook", "sunnybrook_edes"}
+    assert set(WITH_MASKS) == {
+        "acdc",
+        "mnms",
+        "mnms2",
+        "emidec",
+        "myops",
+        "rescan",
+        "sunnybrook",
+        "sunnybrook_edes",
+        "ukbb_cardiac",
+    }
     with pytest.raises(InputError, match="kaggle has no masks"):
         load_masks("kaggle", None)
 

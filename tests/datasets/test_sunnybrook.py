@@ -72,7 +72,7 @@ def test_masks_of_real_contours_lie_on_bright_blood_with_muscle_around_it(real, 
         sunnybrook.contour_masks(study, drawn)
 
 
-def test_a_copy_comes_into_a_store_with_volumes_and_pathology(real, tmp_path):
+def test_a_copy_is_found_with_volumes_phases_and_pathology(real):
     found = find_dataset("sunnybrook").look_through(real / "sunnybrook_cine")
     assert [case.name for case in found.cases] == ["SCD0000101", "SCD0000201"] and not found.remarks
     assert found.cases[1].labels["Pathology"] == "Heart failure with infarct"

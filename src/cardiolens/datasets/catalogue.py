@@ -19,11 +19,13 @@ from cardiolens.datasets import (
     sunnybrook,
     sunnybrook_edes,
     ukb,
+    ukbb_cardiac,
 )
 from cardiolens.datasets.layout import Dataset
 from cardiolens.errors import InputError
 
-_PUBLIC = (ukb, kaggle, acdc, mnms, mnms2, emidec, myops, rescan, landmark, sunnybrook, sunnybrook_edes)
+_MASKED = (acdc, mnms, mnms2, emidec, myops, rescan, sunnybrook, sunnybrook_edes, ukbb_cardiac)
+_PUBLIC = (ukb, kaggle, *_MASKED, landmark)
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {module.DATASET.name: module.DATASET for module in (*_PUBLIC, clinical, external)}
 )

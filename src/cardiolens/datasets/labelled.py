@@ -121,7 +121,8 @@ def volumes(frames: LabelledFrames) -> dict[str, float]:
 
     NaN where spacing, one of the ends or the chamber at end-diastole is absent.
     """
-    cine, out = frames.cine, {}
+    cine = frames.cine
+    out: dict[str, float] = {}
     stack = cine.spacing_mm is not None and cine.slice_positions_mm is not None and cine.n_slices > 1
     ml = cine.voxel_volume_ml() if stack else math.nan
     chambers = (("LV cavity", "edv", "esv", "lvef"), ("RV cavity", "rv_edv", "rv_esv", "rvef"))

@@ -35,7 +35,7 @@ def masks_of(case: Case) -> list[LabelledFrames]:
     path = images[0].parents[1] / _MASKS / f"{case.name}_gd.nii.gz"
     if case.part == "test" and not path.is_file():
         return []
-    out = []
+    out: list[LabelledFrames] = []
     for image in images:
         still = read_still(str(image), View.SAX)
         if out and still.shape != out[0].cine.shape:

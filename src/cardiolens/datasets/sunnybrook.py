@@ -273,7 +273,9 @@ def _labels(name: str, paths: Sequence[str], row: Mapping[str, str], remarks: li
 
 def _find(folder: Path, options: Options, seen: Seen) -> Found:
     exclusions = read_exclusions(options.exclude)
-    cases, skipped, remarks = [], [], []
+    cases: list[Case] = []
+    skipped: list[Remark] = []
+    remarks: list[Remark] = []
     folders = _folders(folder)
     rows = read_patients(folder)
     for place, top in enumerate(folders, start=1):
