@@ -210,6 +210,11 @@ def strange_label(path):
     rewrite(path, lambda values: np.where(values > 0, 77, values).astype(np.int16))
 
 
+def mirrored(path):
+    image = nibabel.load(path)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([1.0, 1.0, -1.0, 1.0])), path)
+
+
 FAULTS = [(corrupt, "cannot be read|not a readable"), (cut_plane, "shape"), (strange_label, "other labels")]
 MASKS = {
     "acdc": "*_gt.nii.gz",
@@ -230,6 +235,14 @@ def test_a_spoilt_mask_skips_its_case_alone(copy_of, name, spoil, told):
     found, skipped = labelled(name, folder)
     assert len(found) == len(whole) - 1 and len(skipped) == len(before) + 1
     assert any(re.search(told, remark.detail) for remark in skipped)
+
+
+@pytest.mark.parametrize("name", ["mnms", "mnms2", "emidec", "myops"])
+def test_a_mask_that_its_header_mirrors_is_refused(copy_of, name):
+    folder = copy_of(name)
+    mirrored(one(folder, MASKS[name]) if name != "emidec" else next(folder.glob("Case_*/Contours/*")))
+    _, skipped = labelled(name, folder)
+    assert any("turns or mirrors" in remark.detail for remark in skipped)
 
 
 def test_mnms2_gives_both_views_of_a_still_and_the_cines_for_a_store(exports, tmp_path):

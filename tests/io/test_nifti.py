@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cardiolens.errors import NoCineError, ReadError
+from cardiolens.io.nifti import read_label_map, read_nifti, read_still
 from cardiolens.reading import read_studies, read_study
 from cardiolens.study import View
 
@@ -127,3 +128,23 @@ def test_a_folder_with_no_usable_file_says_why(tmp_path):
     write(tmp_path / "y.nii")
     with pytest.raises(NoCineError, match=r"x\.nii[\s\S]*y\.nii"):
         read_study(tmp_path)
+
+
+def test_a_still_has_one_phase_and_a_label_map_may_run_over_time(tmp_path):
+    values = np.arange(3 * 4 * 2).reshape(3, 4, 2).astype(np.int16)
+    affine = np.diag([1.5, 2.0, -8.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "still.nii.gz")
+    still = read_still(str(tmp_path / "still.nii.gz"), View.SAX)
+    assert still.shape == (2, 1, 4, 3)
+    labels = read_label_map(str(tmp_path / "still.nii.gz"), str(tmp_path / "still.nii.gz"))
+    np.testing.assert_array_equal(labels, still.frames[:, 0])
+    over_time = np.stack([values, values + 100], axis=-1)
+    nibabel.save(nibabel.Nifti1Image(over_time, affine), tmp_path / "cine.nii.gz")
+    cine = read_nifti(str(tmp_path / "cine.nii.gz"), View.SAX)
+    found = read_label_map(str(tmp_path / "cine.nii.gz"), str(tmp_path / "cine.nii.gz"))
+    np.testing.assert_array_equal(found, cine.frames)
+    with pytest.raises(ReadError, match="a still needs"):
+        read_still(str(tmp_path / "cine.nii.gz"), View.SAX)
+    (tmp_path / "cut.nii.gz").write_bytes((tmp_path / "cine.nii.gz").read_bytes()[:60])
+    with pytest.raises(ReadError, match="not a readable NIfTI"):
+        read_still(str(tmp_path / "cut.nii.gz"), View.SAX)
