@@ -8,12 +8,13 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardiolens._version import __version__
 from cardiolens.conditions import ConditionFinding
+from cardiolens.contours import SegmenterLike, SegmentResult, segment_study
 from cardiolens.dicom.deid import load_key, pseudonym
 from cardiolens.errors import CardiolensError, CheckpointError, ReadError
 from cardiolens.html.report import study_report
@@ -24,6 +25,7 @@ from cardiolens.store.atomic import write_whole
 from cardiolens.study import Study, View
 
 if TYPE_CHECKING:
+    from cardiolens.models.card import Card
     from cardiolens.models.dual_encoder import DualEncoder
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,18 @@ Progress = Callable[[str, int, int], None]
 _PATH = re.compile(r"\S*/\S*|\S+\.(?:dcm|nii|gz|zip|tar|h5|ima)\b", re.IGNORECASE)
 _COLUMNS = ("key", "lvef", "lvef_low", "lvef_high", "coverage", "out_of_domain", "domain_score", "domain_threshold")
 _ATTENTION = tuple(f"attention_{view}" for view in View)
+CONTOURS = (
+    "contour_lvef",
+    "contour_lv_edv_ml",
+    "contour_lv_esv_ml",
+    "contour_lv_mass_g",
+    "contour_ed_phase_from_1",
+    "contour_es_phase_from_1",
+    "contour_worst_flag",
+    "contour_flags",
+    "contour_model",
+)
+"""Columns more, before `planes`, where a segmenter draws as well."""
 _LAST = ("planes", "notes", "study_sha256", "weights_sha256", "model", "version", "page")
 FIELDS = (*_COLUMNS, *_ATTENTION, *_LAST)
 """Columns of every table; a model that tells conditions has `flagged` and three a condition before `planes`."""
@@ -74,12 +88,38 @@ class PredictionRun:
     reused: int
 
 
-def fields_of(conditions: Sequence[str]) -> tuple[str, ...]:
-    """Columns of a table for a model that tells these conditions."""
-    if not conditions:
-        return FIELDS
+def fields_of(conditions: Sequence[str], *, contours: bool = False) -> tuple[str, ...]:
+    """Columns of a table for a model that tells these conditions, and for a segmenter beside it."""
     each = [f"{name}_{what}" for name in conditions for what in ("score", "probability", "flagged")]
-    return (*_COLUMNS, *_ATTENTION, "flagged", *each, *_LAST)
+    return (*_COLUMNS, *_ATTENTION, *(["flagged"] if each else []), *each, *(CONTOURS if contours else ()), *_LAST)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What reads a study: the model, and a segmenter beside it or none."""
+
+    predictor: Predictor
+    segmenter: SegmenterLike | None
+
+    @property
+    def drawn_by(self) -> dict[str, Any] | None:
+        """The segmenter, for the table of predictions."""
+        card: Card | None = getattr(self.segmenter, "card", None)
+        if self.segmenter is None or card is None:
+            return None if self.segmenter is None else {"model": type(self.segmenter).__name__, "weights_sha256": None}
+        return {"model": card.full_name, "weights_sha256": card.sha256}
+
+    def contours(self, study: Study) -> tuple[SegmentResult | None, str]:
+        """What the segmenter draws, or why there is nothing."""
+        if self.segmenter is None:
+            return None, ""
+        if View.SAX not in study.views:
+            return None, "No contours: no short-axis stack in this study."
+        try:
+            return segment_study(study, self.segmenter), ""
+        except CardiolensError as error:
+            logger.warning("no contours: %s", error)
+            return None, f"No contours: {error}"
 
 
 def predict(
@@ -87,6 +127,7 @@ def predict(
     model: DualEncoder,
     out: Path,
     *,
+    segmenter: SegmenterLike | None = None,
     device: str = "cpu",
     progress: Progress = lambda key, done, total: None,
 ) -> PredictionRun:
@@ -98,15 +139,16 @@ def predict(
     Args:
         sources: stores, files of a store, DICOM folders, archives or files, NIfTI.
         model: with trained weights, and a head for LVEF or heads for conditions.
-        out: folder; absent, empty, or holding predictions of this same model.
+        out: folder; absent, empty, or holding predictions of this same model and segmenter.
+        segmenter: draws the studies that have a short axis as well; its LVEF and curves stand beside the model's.
 
     Raises:
         ReadError: a source that does not exist, or not one study could be predicted.
         CheckpointError: an untrained model or one without a head, or `out` holds predictions of another one.
     """
-    predictor = Predictor(model, device=device)
+    reader = _Reader(Predictor(model, device=device), segmenter)
     found = list(_find(sources))
-    earlier = _earlier(out, predictor)
+    earlier = _earlier(out, reader)
     rows: dict[str, dict[str, Any]] = {str(row["key"]): row for row in earlier}
     failed: list[Failure] = []
     fresh: list[str] = []
@@ -122,14 +164,14 @@ def predict(
                     if (old := rows.get(key)) and old["study_sha256"] == digest and (out / str(old["page"])).exists():
                         reused += 1
                     else:
-                        rows[key] = _one(predictor, study, key, digest, out)
+                        rows[key] = _one(reader, study, key, digest, out)
                     fresh.append(key)
                 except CardiolensError as error:
                     logger.warning("%s: %s", key, error)
                     failed.append(Failure(key, str(error), key))
     finally:
         if rows:
-            _write(out, list(rows.values()), failed, predictor)
+            _write(out, list(rows.values()), failed, reader)
     progress("", len(fresh) + len(failed), total)
     if not fresh:
         raise ReadError("no study could be predicted: " + "; ".join(f"{one.where}: {one.why}" for one in failed[:5]))
@@ -188,16 +230,35 @@ def _find(sources: Sequence[Path]) -> Iterator[_Source]:
             yield _Source(path)
 
 
-def _one(predictor: Predictor, study: Study, key: str, digest: str, out: Path) -> dict[str, Any]:
+def _one(reader: _Reader, study: Study, key: str, digest: str, out: Path) -> dict[str, Any]:
     """Predict one study, write its page, give its row."""
-    prediction = predictor(study)
+    prediction = reader.predictor(study)
+    contours, why_not = reader.contours(study)
+    if why_not:
+        prediction = replace(prediction, notes=(*prediction.notes, why_not))
     page = key.replace("/", "__") + ".html"
-    text = study_report(study, prediction, name=key, card=predictor.card)
+    text = study_report(study, prediction, name=key, card=reader.predictor.card, contours=contours)
     write_whole(out / page, text.encode("utf-8"))
-    return _row(prediction, key, digest, page)
+    more = {} if reader.segmenter is None else dict(zip(CONTOURS, _contour_cells(contours), strict=True))
+    return _row(prediction, key, digest, page, more)
 
 
-def _row(prediction: Prediction, key: str, digest: str, page: str) -> dict[str, Any]:
+def _contour_cells(result: SegmentResult | None) -> tuple[Any, ...]:
+    """Figures, phases and flags of the contours; empty without."""
+    if result is None:
+        return (None,) * len(CONTOURS)
+    found = result.measures
+    figures = (found.lvef_pct, found.lv_edv_ml, found.lv_esv_ml, found.lv_mass_g)
+    return (
+        *(None if value is None else round(value, 4) for value in figures),
+        *(None if phase is None else phase + 1 for phase in (found.ed_phase, found.es_phase)),
+        result.worst,
+        " | ".join(map(str, found.flags)),
+        result.provenance["model"],
+    )
+
+
+def _row(prediction: Prediction, key: str, digest: str, page: str, more: dict[str, Any]) -> dict[str, Any]:
     interval = prediction.interval
     domain = prediction.domain_score, prediction.domain_threshold
     provenance = prediction.provenance
@@ -213,6 +274,7 @@ def _row(prediction: Prediction, key: str, digest: str, page: str) -> dict[str, 
         *(None if value is None else round(value, 4) for value in domain),
         *(round(prediction.view_attention.get(str(view), 0.0), 4) for view in View),
         *_condition_cells(prediction.conditions),
+        *more.values(),
         planes,
         notes,
         digest,
@@ -221,7 +283,8 @@ def _row(prediction: Prediction, key: str, digest: str, page: str) -> dict[str, 
         __version__,
         page,
     )
-    return dict(zip(fields_of([finding.name for finding in prediction.conditions]), values, strict=True))
+    columns = fields_of([finding.name for finding in prediction.conditions], contours=bool(more))
+    return dict(zip(columns, values, strict=True))
 
 
 def _condition_cells(findings: Sequence[ConditionFinding]) -> Iterator[Any]:
@@ -234,7 +297,7 @@ def _condition_cells(findings: Sequence[ConditionFinding]) -> Iterator[Any]:
         yield finding.flagged
 
 
-def _earlier(out: Path, predictor: Predictor) -> list[dict[str, Any]]:
+def _earlier(out: Path, reader: _Reader) -> list[dict[str, Any]]:
     """Rows of an earlier call of the same model; another model's folder is refused."""
     path = out / "predictions.json"
     if not path.exists():
@@ -246,16 +309,23 @@ def _earlier(out: Path, predictor: Predictor) -> list[dict[str, Any]]:
         weights, rows = fields["weights_sha256"], list(fields["studies"])
     except (ValueError, KeyError, TypeError) as error:
         raise ReadError(f"{path} is not a table of predictions ({error}); give a new --out") from error
-    if weights != predictor.card.sha256 or fields.get("version") != __version__:
+    if weights != reader.predictor.card.sha256 or fields.get("version") != __version__:
         raise CheckpointError(f"{out} holds predictions of another model or version; give a new --out")
+    if fields.get("segmenter") != reader.drawn_by:
+        raise CheckpointError(
+            f"{out} holds predictions made with another segmenter, or without one where there is one now; give a new "
+            "--out, or --segment or --no-segment as before"
+        )
     return [row for row in rows if (out / str(row["page"])).exists()]
 
 
-def _write(out: Path, rows: list[dict[str, Any]], failed: list[Failure], predictor: Predictor) -> None:
+def _write(out: Path, rows: list[dict[str, Any]], failed: list[Failure], reader: _Reader) -> None:
     """Both tables, whole or not at all."""
+    predictor = reader.predictor
     table = io.StringIO()
     names = [name for head in predictor.condition_heads for name in head.labels]
-    writer = csv.DictWriter(table, fields_of(names), lineterminator="\n")
+    columns = fields_of(names, contours=reader.segmenter is not None)
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_whole(out / "predictions.csv", table.getvalue().encode("utf-8"))
@@ -267,6 +337,7 @@ def _write(out: Path, rows: list[dict[str, Any]], failed: list[Failure], predict
         "transform": predictor.transform.to_dict(),
         "trained": predictor.card.provenance,
         **({"conditions": _thresholds(predictor)} if names else {}),
+        **({"segmenter": reader.drawn_by} if reader.segmenter is not None else {}),
         "studies": rows,
         "failed": [{"study": one.study, "reason": one.told} for one in failed],
     }

@@ -27,6 +27,7 @@ _ORDER = [
     "pretrain",
     "finetune",
     "predict",
+    "segment",
     "explain",
     "evaluate",
     "validate",

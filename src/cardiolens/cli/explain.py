@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cardiolens.cli._bar import Bar
-from cardiolens.errors import InputError, ReadError
+from cardiolens.errors import InputError
 
 if TYPE_CHECKING:
     from cardiolens.models.dual_encoder import DualEncoder
@@ -70,9 +70,10 @@ def explain(
 
     Example: cardiolens explain cohort --model runs/shad_tiny_diagnoses/final --out explained
     """
+    from cardiolens.cli._one_study import study_or_store
     from cardiolens.hub import load_model
 
-    found = _find(source)
+    found = study_or_store(source)
     network = load_model(model)
     if not hasattr(network, "video_encoder"):
         raise InputError(f"{model} is a head alone; explain needs the model that it sits on")
@@ -81,35 +82,6 @@ def explain(
         _study(network, *found, out, _chosen(view, plane, all_clips), _wanted(maps), align, fps)
     else:
         _store(network, found, out, split, part, resamples)
-
-
-def _find(source: Path) -> "StudyStore | tuple[Study, str]":
-    """The store, or the study and its pseudonymous key."""
-    from cardiolens.store import StudyStore
-
-    held = source if source.suffix == ".h5" else source.with_name(source.name + ".h5")
-    if held.is_file():
-        held = held.resolve()
-        key = f"{held.parent.name}/{held.stem}"
-        return StudyStore(held.parents[1]).read(key), key
-    if not source.exists():
-        if len(source.parents) > 2 and any(source.parents[1].glob("*/*.h5")):
-            raise ReadError(f"no study {source.parent.name}/{source.name} in the store {source.parents[1]}")
-        raise ReadError(f"{source}: there is nothing of that name; give STORE/KEY, a folder of DICOM, or a store")
-    if source.is_dir() and any(source.glob("*/*.h5")):
-        return StudyStore(source)
-    return _read(source)
-
-
-def _read(source: Path) -> "tuple[Study, str]":
-    from cardiolens.inference import study_hash
-    from cardiolens.reading import read_study
-    from cardiolens.store import identified
-
-    study = read_study(source)
-    if study.patient is None and study.accession is None:
-        return study, f"unknown_content/{study_hash(study)[:16]}"
-    return identified(study, None)
 
 
 def _chosen(view: str | None, plane: int | None, every: bool) -> Any:

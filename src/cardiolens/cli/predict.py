@@ -1,11 +1,18 @@
 """`cardiolens predict`."""
 
+import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cardiolens.cli._bar import Bar
+from cardiolens.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from cardiolens.contours import SegmenterLike
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = 40
 _NAMED = 3  # flagged conditions named in a line; the page and the table have all
@@ -19,12 +26,21 @@ def predict(
     model: Annotated[
         str, typer.Option("--model", "-m", help="Name that `cardiolens models` lists, or a model folder.")
     ] = "shad-mvit-tiny:phantom",
+    segment: Annotated[
+        bool | None,
+        typer.Option(
+            "--segment/--no-segment",
+            help="Draw the short axis as well and show its LVEF and volumes beside; default: where a segmenter is "
+            "installed.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
 ) -> None:
     """Measure LVEF, or tell conditions, of every study given: a table, an out-of-domain check, an HTML page a study.
 
     What is told depends on the heads of the model: LVEF with its interval; for each condition a score, a probability
-    where it was calibrated, and whether it is flagged.
+    where it was calibrated, and whether it is flagged. Where a segmenter is installed and the study has a short axis,
+    the LVEF and volumes of its contours stand beside, with flags; `cardiolens segment` writes the masks.
 
     OUT/predictions.csv and OUT/predictions.json hold the table; pages carry the pseudonym in their name. A study that
     cannot be read is listed, the others go on, and the exit code is 1. Run it again to go on after a stop: what is done
@@ -38,13 +54,29 @@ def predict(
     from cardiolens.prediction import predict as run
 
     network = load_model(_with_tag(model))
+    segmenter = _segmenter(segment)
     with Bar("reading") as progress:
-        result = run(study, network, out, device=device, progress=progress)
+        result = run(study, network, out, segmenter=segmenter, device=device, progress=progress)
     _show(result, out)
     for one in result.failed:
         typer.echo(f"not read: {one.where}: {one.why}", err=True)
     if result.failed:
         raise typer.Exit(1)
+
+
+def _segmenter(wanted: bool | None) -> "SegmenterLike | None":
+    """The bundled segmenter; None where it is not wanted, or nobody asked and there is none."""
+    from cardiolens.segmenter import load_segmenter
+
+    if wanted is False:
+        return None
+    try:
+        return load_segmenter()
+    except CheckpointError as error:
+        if wanted:
+            raise
+        logger.info("no contours: %s", error)
+        return None
 
 
 def _with_tag(model: str) -> str:
@@ -68,7 +100,15 @@ def _show(result: Any, out: Path) -> None:
         console = Console(width=max(console.width, 120))
     table = Table(box=SIMPLE, pad_edge=False)
     lvef, conditions = result.rows[0]["lvef"] is not None, "flagged" in result.rows[0]
-    shown = {"study": True, "LVEF": lvef, "interval": lvef, "flagged": conditions, "planes read": True}
+    contours = "contour_lvef" in result.rows[0]
+    shown = {
+        "study": True,
+        "LVEF": lvef,
+        "interval": lvef,
+        "LVEF of contours": contours,
+        "flagged": conditions,
+        "planes read": True,
+    }
     for column in (*(name for name, there in shown.items() if there), "of the model's kind"):
         table.add_column(column, overflow="fold")
     for row in result.rows[:_SHOWN]:
@@ -76,6 +116,8 @@ def _show(result: Any, out: Path) -> None:
         if lvef:
             interval = "–" if row["lvef_low"] is None else f"{row['lvef_low']:.0f} to {row['lvef_high']:.0f} %"
             cells += [f"{row['lvef']:.0f} %", interval]
+        if contours:
+            cells.append(_contours(row))
         if conditions:
             cells.append(_flagged(row))
         unlike = "NO: do not rely on LVEF" if lvef and not conditions else "NO: do not rely on it"
@@ -93,6 +135,14 @@ def _show(result: Any, out: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _contours(row: dict[str, Any]) -> str:
+    """LVEF of the contours, and the gravest flag on it."""
+    if row["contour_lvef"] is None:
+        return "–"
+    words = {"error": ": do not use", "warning": ": look first"}.get(row["contour_worst_flag"], "")
+    return f"{row['contour_lvef']:.0f} %{words}"
 
 
 def _flagged(row: dict[str, Any]) -> str:

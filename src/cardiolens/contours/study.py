@@ -29,7 +29,9 @@ _VENTRICLES = ("LV cavity", "RV cavity")
 class SegmenterLike(Protocol):
     """Draws structures on a study: the bundled model, another one, or a phantom's truth."""
 
-    def __call__(self, study: Study, views: Sequence[View] | None = None) -> tuple[Segmentation, ...]: ...
+    def __call__(
+        self, study: Study, views: Sequence[View] | None = None, *, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[Segmentation, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -195,10 +197,14 @@ def _draw(
     """What the segmenter draws, a view at a time, and why it drew nothing on others."""
     drawn: list[Segmentation] = []
     skipped: dict[str, str] = {}
-    for number, view in enumerate(views):
-        progress(f"drawing {view}", number, len(views))
+    for view in views:
+
+        def told(done: int, total: int, view: View = view) -> None:
+            progress(f"drawing {view}", done, total)
+
+        told(0, 0)
         try:
-            found = [one for one in segmenter(study, (view,)) if one.view == view]
+            found = [one for one in segmenter(study, (view,), progress=told) if one.view == view]
         except CardiolensError as error:
             skipped[str(view)] = str(error)
             continue
@@ -206,7 +212,6 @@ def _draw(
             drawn += found
         else:
             skipped[str(view)] = "the model does not draw this view"
-    progress("", len(views), len(views))
     return tuple(drawn), skipped
 
 
@@ -224,14 +229,16 @@ def _corrected(
         start = auto or Segmentation(cine, np.zeros(cine.shape, np.uint8))
         phases = None if correction.phase is None else [correction.phase]
         by_person = correct(start, correction.path, phases=phases)
-        by_view[correction.view] = replace(by_person, confidence=None)  # a model's confidence says nothing of it
+        notes = tuple(note.replace(correction.path.name, "a mask file") for note in by_person.notes)  # may be a name
+        # A model's confidence says nothing of what a person drew.
+        by_view[correction.view] = by_person = replace(by_person, confidence=None, notes=notes)
         changes.append(_change(auto, by_person, correction))
     return tuple(by_view[view] for view in View if view in by_view), changes
 
 
 def _change(auto: Segmentation | None, person: Segmentation, correction: Correction) -> Change:
     view = correction.view
-    facts: dict[str, Any] = {"view": str(view), "file": correction.path.name, "file_sha256": correction.sha256}
+    facts: dict[str, Any] = {"view": str(view), "file_sha256": correction.sha256}
     if auto is None:
         return Change("contours", f"{view}: contours given by a person; the model had drawn none", facts)
     off = auto.labels != person.labels

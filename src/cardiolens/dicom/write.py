@@ -13,13 +13,15 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage, generate_uid
 
@@ -124,8 +126,7 @@ class SegWriter:
         assert isinstance(origin, DicomFrames)  # noqa: S101 - see why_no_seg
         self._planes = origin.planes
         notes: dict[str, None] = {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken values: kept or noted below
+        with _unchecked():
             self._images, self._about = _read(self._planes, notes)
             _check(self._images, segmentation.view, notes)
         self.notes = tuple(f"{segmentation.view}: {note}" for note in notes)
@@ -133,12 +134,18 @@ class SegWriter:
         self._seed = [*sorted({image.series for image in self._images.values()}), str(segmentation.view), digest]
 
     def __call__(self, phase: int) -> bytes:
-        """The SEG of one phase (from 0) as a DICOM file."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            seg = self._object(phase)
-            buffer = io.BytesIO()
-            seg.save_as(buffer, enforce_file_format=True)
+        """The SEG of one phase (from 0) as a DICOM file.
+
+        Raises:
+            InputError: highdicom or pydicom does not accept what the source headers say.
+        """
+        buffer = io.BytesIO()
+        try:
+            with _unchecked():
+                self._object(phase).save_as(buffer, enforce_file_format=True)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            view = self.segmentation.view
+            raise InputError(f"{view}: no DICOM SEG, since its headers are not accepted ({error})") from error
         return buffer.getvalue()
 
     def _object(self, phase: int) -> Dataset:
@@ -242,6 +249,14 @@ class SegWriter:
         seg.ReferencedSeriesSequence = [_series(uid, instances) for uid, instances in series.items()]
 
 
+@contextmanager
+def _unchecked() -> Iterator[None]:
+    """Values of the source that break the standard are copied and noted by us, not complained of one by one."""
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _read(planes: Sequence[PlaneRefs], notes: dict[str, None]) -> tuple[dict[FrameRef, _Image], Dataset]:
     """Every image of the planes by reference, and what the first file says of patient and study."""
     wanted: dict[FileRef, list[FrameRef]] = {}
@@ -316,9 +331,7 @@ def _check(images: dict[FrameRef, _Image], view: View, notes: dict[str, None]) -
     if "" in spaces:
         raise InputError(f"{view}: no DICOM SEG, since images carry no FrameOfReferenceUID")
     if len(spaces) > 1:
-        notes["the images name different frames of reference; the SEG names the first and its positions are theirs"] = (
-            None
-        )
+        notes["the images name several frames of reference; the SEG names the first, its positions are theirs"] = None
     bad = [uid for image in whole for uid in (image.sop_instance, image.series) if not pydicom.uid.UID(uid).is_valid]
     if bad:
         notes["UIDs of the images break the standard; the SEG refers to them as they are"] = None

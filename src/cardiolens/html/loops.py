@@ -62,7 +62,7 @@ def sheets_of(cine: Cine, *, longest: int = LONGEST_SIDE, quality: int = 72) -> 
     frames = cine.frames
     if frames.dtype.kind == "f":
         frames = np.nan_to_num(frames, posinf=0.0, neginf=0.0)  # planes that no model reads may hold NaN
-    phases = np.unique(np.linspace(0, cine.n_phases - 1, min(cine.n_phases, MOST_PHASES)).round().astype(int))
+    phases = shown_phases(cine)
     low, high = np.percentile(frames[:, phases, ::2, ::2], (1.0, 99.5))
     width, height = _frame_size(cine, longest)
     gain = 255.0 / max(float(high - low), 1e-6)
@@ -71,6 +71,12 @@ def sheets_of(cine: Cine, *, longest: int = LONGEST_SIDE, quality: int = 72) -> 
         grey = ((frames[plane, phases].astype(np.float32) - float(low)) * gain).clip(0, 255).astype(np.uint8)
         sheets.append(_sheet(grey, width, height, quality))
     return sheets
+
+
+def shown_phases(cine: Cine) -> npt.NDArray[np.int64]:
+    """The phases (from 0) that a sheet holds."""
+    spread = np.linspace(0, cine.n_phases - 1, min(cine.n_phases, MOST_PHASES))
+    return np.unique(spread.round().astype(np.int64))
 
 
 def _frame_size(cine: Cine, longest: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 "use strict";
-/* Plays the loops: all views in step, each at its own number of phases, over one heart cycle. */
+/* Plays the loops: all views in step, each at its own number of phases, over one heart cycle.
+   A page of contours has lines over the images, larger canvases and marked phases; a page of a prediction has attention. */
 (() => {
   const data = JSON.parse(document.getElementById("loops").textContent);
   const panels = document.getElementById("panels");
@@ -9,6 +10,11 @@
   const phaseNow = document.getElementById("phase-now");
   const speed = document.getElementById("speed");
   const outline = document.getElementById("field");
+  const zoom = data.zoom || 1;
+  const structures = [...document.querySelectorAll("input[data-structure]")];
+  const marks = [...document.querySelectorAll("button[data-phase]")];
+  const shownLines = () => structures.filter((input) => input.checked).map((input) => input.dataset.structure);
+  const outlined = () => outline !== null && outline.checked;
   const mostPhases = Math.max(...data.cines.map((cine) => cine.planes[0].phases), 1);
   const screens = []; // { canvas, view, plane(), drawn }
   let playing = false, cycle = 0, last = null;
@@ -19,11 +25,12 @@
     if (text !== undefined) element.textContent = text;
     return element;
   };
-  const beyond = (plane) => data.limit !== null && plane.score !== null && plane.score !== undefined && plane.score > data.limit;
+  const beyond = (plane) => data.limit !== null && data.limit !== undefined && plane.score !== null && plane.score !== undefined && plane.score > data.limit;
   const mark = (element, plane) => {
     element.classList.toggle("odd", beyond(plane));
     element.title = beyond(plane) ? "This plane alone is " + (plane.score / data.limit).toFixed(1) + " times the out-of-domain limit" : "";
   };
+  const attended = data.cines.some((cine) => cine.planes.some((plane) => plane.attention !== undefined));
   const percent = (value) => (value === null || value === undefined ? "not read" : (100 * value).toFixed(1) + " %");
 
   for (const cine of data.cines) {
@@ -36,8 +43,8 @@
 
   function screen(canvas, view, planeOf) {
     const first = planeOf();
-    canvas.width = first.width;
-    canvas.height = first.height;
+    canvas.width = first.width * zoom;
+    canvas.height = first.height * zoom;
     canvas.setAttribute("role", "img");
     screens.push({ canvas, view, planeOf, drawn: "" });
   }
@@ -46,14 +53,15 @@
     for (const item of screens) {
       const plane = item.planeOf();
       if (!plane.ready) continue;
-      const index = Math.min(plane.phases - 1, Math.floor(cycle * plane.phases + 1e-9));
-      const key = index + ":" + item.planeOf.current + ":" + outline.checked;
+      const index = phaseAt(plane.phases);
+      const key = index + ":" + item.planeOf.current + ":" + outlined() + ":" + shownLines().join();
       if (!force && key === item.drawn) continue;
       item.drawn = key;
       const context = item.canvas.getContext("2d");
       const left = (index % plane.columns) * plane.width, top = Math.floor(index / plane.columns) * plane.height;
-      context.drawImage(plane.image, left, top, plane.width, plane.height, 0, 0, plane.width, plane.height);
-      if (outline.checked) {
+      context.drawImage(plane.image, left, top, plane.width, plane.height, 0, 0, plane.width * zoom, plane.height * zoom);
+      drawLines(context, plane, index);
+      if (outlined()) {
         const [x, y, w, h] = data.field[item.view];
         context.strokeStyle = "#ffd34d";
         context.setLineDash([4, 3]);
@@ -61,9 +69,27 @@
       }
     }
     phaseInput.value = String(Math.round(cycle * 999));
-    const shown = Math.round(cycle * data.cycle_ms) + " ms";
+    const shown = Math.round(cycle * data.cycle_ms) + " ms" + (data.phases ? " · phase " + data.phases[phaseAt(data.phases.length)] : "");
     if (phaseNow.textContent !== shown) phaseNow.textContent = shown;
   }
+
+  /* Lines of a phase: for each structure closed polylines, x and y in tenths of a pixel of the sheet, one after the other. */
+  function drawLines(context, plane, index) {
+    if (!plane.lines) return;
+    context.lineWidth = Math.max(1.2, 0.55 * zoom);
+    context.lineJoin = "round";
+    for (const name of shownLines()) {
+      context.strokeStyle = data.colours[name];
+      for (const line of (plane.lines[name] || [])[index] || []) {
+        context.beginPath();
+        for (let i = 0; i < line.length; i += 2) context.lineTo(line[i] / 10 * zoom, line[i + 1] / 10 * zoom);
+        context.closePath();
+        context.stroke();
+      }
+    }
+  }
+
+  function phaseAt(count) { return Math.min(count - 1, Math.floor(cycle * count + 1e-9)); }
 
   function panel(cine) {
     const figure = make("figure", "panel");
@@ -72,7 +98,7 @@
     const share = cine.planes.reduce((sum, plane) => sum + (plane.attention || 0), 0);
     const read = cine.planes.some((plane) => plane.attention !== null);
     const name = make("strong", "", cine.view);
-    caption.append(name, make("span", "", "attention " + percent(read ? share : null)));
+    caption.append(name, make("span", "", attended ? "attention " + percent(read ? share : null) : cine.words));
     const canvas = make("canvas");
     canvas.setAttribute("aria-label", cine.view + " cine loop");
     figure.append(caption, canvas);
@@ -120,12 +146,13 @@
     const buttons = cine.planes.map((plane, i) => {
       const button = make("button", "plane");
       button.type = "button";
-      button.setAttribute("aria-label", cine.view + " plane " + (i + 1) + ", attention " + percent(plane.attention) +
+      button.setAttribute("aria-label", cine.view + " plane " + (i + 1) + (attended ? ", attention " + percent(plane.attention) : "") +
         (beyond(plane) ? ", beyond the out-of-domain limit" : ""));
       const canvas = make("canvas");
       const text = make("span");
-      text.append(make("b", "", String(i + 1)), make("i", "", percent(plane.attention)));
-      button.append(canvas, text, weight((plane.attention || 0) / greatest));
+      text.append(make("b", "", String(i + 1)), make("i", "", attended ? percent(plane.attention) : plane.place));
+      button.append(canvas, text);
+      if (attended) button.append(weight((plane.attention || 0) / greatest));
       const planeOf = () => plane;
       screen(canvas, cine.view, planeOf);
       mark(button, plane);
@@ -171,7 +198,15 @@
   }
 
   play.addEventListener("click", () => setPlaying(!playing));
-  outline.addEventListener("change", () => draw(true));
+  if (outline !== null) outline.addEventListener("change", () => draw(true));
+  for (const input of structures) input.addEventListener("change", () => draw(true));
+  for (const button of marks) {
+    button.addEventListener("click", () => {
+      setPlaying(false);
+      cycle = Number(button.dataset.phase) / mostPhases + 1e-6;
+      draw(true);
+    });
+  }
   phaseInput.addEventListener("input", () => {
     setPlaying(false);
     cycle = Math.min(0.9999, Number(phaseInput.value) / 999);

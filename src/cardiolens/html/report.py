@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined
-
-from cardiolens.dicom.deid import Pseudonym, Scrubber
 from cardiolens.html.conditions import condition_facts
+from cardiolens.html.contours import contour_facts
 from cardiolens.html.loops import LONGEST_SIDE, MOST_PHASES, all_sheets, cycle_ms, loop_data, model_field
+from cardiolens.html.parts import environment, page_parts, scrubber_of, study_facts, view_facts
 from cardiolens.inference import Prediction
 from cardiolens.origin import is_rendered, learned_from_phantom
-from cardiolens.study import Cine, Study
+from cardiolens.study import Study
 
 if TYPE_CHECKING:
+    from cardiolens.contours import SegmentResult
     from cardiolens.models.card import Card
 
 _NOMINAL_CYCLE_MS = 1000.0
@@ -49,7 +46,13 @@ def band_of(lvef_pct: float) -> Band:
 
 
 def study_report(
-    study: Study, prediction: Prediction, *, name: str, card: Card, created: dt.datetime | None = None
+    study: Study,
+    prediction: Prediction,
+    *,
+    name: str,
+    card: Card,
+    contours: SegmentResult | None = None,
+    created: dt.datetime | None = None,
 ) -> str:
     """The report as one HTML document.
 
@@ -58,67 +61,48 @@ def study_report(
         prediction: what a model said of it.
         name: pseudonym under which the study is shown.
         card: of the model.
+        contours: what a segmenter drew, shown beside the model's figure; None for a page without.
         created: when; now by default.
     """
-    css, js = _part("report.css"), _part("report.js")
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=DictLoader({name: _part(name) for name in ("report.html", "conditions.html")}),
-    )
-    strike = _scrubber(study)
+    strike = scrubber_of(study)
     cycles = [cycle for cycle in map(cycle_ms, study.cines) if cycle]
     cycle = sum(cycles) / len(cycles) if cycles else None
     created = created or dt.datetime.now(dt.timezone.utc)
-    return environment.get_template("report.html").render(
-        css=css,
-        js=js,
-        css_hash=_csp_hash(css),
-        js_hash=_csp_hash(js),
-        name=name,
-        study=_study_facts(study, strike),
-        prediction=prediction,
-        lvef=_lvef(prediction),
-        conditions=condition_facts(prediction, card),
-        attention_words=_attention_words(prediction),
-        bands=BANDS,
-        domain_ratio=_ratio_words(prediction),
-        by_origin=_by_origin(prediction),
-        loops={
-            "cycle_ms": cycle or _NOMINAL_CYCLE_MS,
-            "limit": prediction.domain_threshold,
-            "field": _field(study, prediction),
-            "cines": _loops(study, prediction),
-        },
-        heart_rate=round(60_000 / cycle) if cycle else None,
-        most_phases=MOST_PHASES,
-        longest_side=LONGEST_SIDE,
-        reasons=[strike(reason) for reason in prediction.domain_reasons],
-        views=[_view_facts(cine, strike) for cine in study.cines],
-        refused=[(strike(r.series), strike(r.reason), r.n_files) for r in study.refused],
-        notes=[strike(note) for note in (*prediction.notes, *study.notes)],
-        cine_notes=[(str(cine.view), strike(note)) for cine in study.cines for note in cine.notes],
-        provenance=_provenance(prediction, created),
-        card=_card_facts(card),
-        phantom_trained=learned_from_phantom(card),
-        rendered=is_rendered(study),
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            **page_parts(),
+            name=name,
+            study=study_facts(study, strike),
+            prediction=prediction,
+            lvef=_lvef(prediction),
+            conditions=condition_facts(prediction, card),
+            contours=contour_facts(study, contours, prediction) if contours is not None else None,
+            attention_words=_attention_words(prediction),
+            bands=BANDS,
+            domain_ratio=_ratio_words(prediction),
+            by_origin=_by_origin(prediction),
+            loops={
+                "cycle_ms": cycle or _NOMINAL_CYCLE_MS,
+                "limit": prediction.domain_threshold,
+                "field": _field(study, prediction),
+                "cines": _loops(study, prediction),
+            },
+            heart_rate=round(60_000 / cycle) if cycle else None,
+            most_phases=MOST_PHASES,
+            longest_side=LONGEST_SIDE,
+            reasons=[strike(reason) for reason in prediction.domain_reasons],
+            views=[view_facts(cine, strike) for cine in study.cines],
+            refused=[(strike(r.series), strike(r.reason), r.n_files) for r in study.refused],
+            notes=[strike(note) for note in (*prediction.notes, *study.notes)],
+            cine_notes=[(str(cine.view), strike(note)) for cine in study.cines for note in cine.notes],
+            provenance=_provenance(prediction, created),
+            card=_card_facts(card),
+            phantom_trained=learned_from_phantom(card),
+            rendered=is_rendered(study),
+        )
     )
-
-
-def _scrubber(study: Study) -> Scrubber:
-    """Strikes the study's own raw identifiers and UIDs out of a text, should one have come this far."""
-    raw = [text.strip() for text in (study.patient, study.accession) if text and not isinstance(text, Pseudonym)]
-    return Scrubber(dict.fromkeys(filter(None, raw), "[identifier removed]"))
-
-
-def _part(name: str) -> str:
-    return resources.files("cardiolens.html").joinpath(name).read_text(encoding="utf-8")
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def _attention_words(prediction: Prediction) -> str:
@@ -162,44 +146,6 @@ def _ratio_words(prediction: Prediction) -> str:
         return ""
     ratio = prediction.domain_score / prediction.domain_threshold
     return "more than 10 times" if ratio > 10 else f"{ratio:.2g} times"
-
-
-def _study_facts(study: Study, strike: Scrubber) -> list[tuple[str, str]]:
-    facts = [
-        ("Site", strike(study.site) if study.site else ""),
-        ("Sex", {"F": "female", "M": "male"}.get(study.sex or "", "")),
-        ("Age", _age(study.age)),
-        (
-            "Views",
-            ", ".join(
-                f"{cine.view} ({cine.n_slices})" if cine.n_slices > 1 else str(cine.view) for cine in study.cines
-            ),
-        ),
-    ]
-    return [(label, value) for label, value in facts if value]
-
-
-def _age(years: float | None) -> str:
-    """Ages over 89 identify (45 CFR 164.514(b)(2)(i)(C)) and are shown as one."""
-    if years is None:
-        return ""
-    return "90 years or over" if round(years) > 89 else f"{years:.0f} years"
-
-
-def _view_facts(cine: Cine, strike: Scrubber) -> dict[str, str]:
-    spacing, positions = cine.spacing_mm, cine.slice_positions_mm
-    step = ""
-    if positions is not None and cine.n_slices > 1:
-        step = f"{(positions[-1] - positions[0]) / (cine.n_slices - 1):.1f} mm"
-    return {
-        "view": str(cine.view),
-        "planes": str(cine.n_slices),
-        "phases": str(cine.n_phases),
-        "matrix": f"{cine.shape[2]} × {cine.shape[3]}",
-        "spacing": f"{spacing[0]:.3f} × {spacing[1]:.3f} mm" if spacing else "unknown",
-        "step": step or "–",
-        "source": strike(cine.source) or "–",
-    }
 
 
 def _field(study: Study, prediction: Prediction) -> dict[str, list[float]]:
