@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -26,6 +26,7 @@ def look(folder):
     return find_dataset("rescan").look_through(folder)
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from(range(6)),
     arrays.arrays(
@@ -78,6 +79,7 @@ def test_what_is_no_plain_array_is_refused_and_not_run(tmp_path, monkeypatch, co
     assert not (tmp_path / "harm").exists()
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 400))
 def test_a_pickle_cut_anywhere_is_refused(place):
     data = pickle.dumps({"a": np.arange(40), "b": 1.5}, protocol=4)
