@@ -23,7 +23,7 @@ from cardiolens.stats import (
     operating_point,
     roc_curve,
 )
-from cardiolens.validation.drawing import board, named_rows, readable, whiskers, with_limits
+from cardiolens.validation.drawing import board, name_points, named_rows, readable, whiskers, with_limits
 from cardiolens.validation.request import Case
 from cardiolens.validation.sections import Section, Table
 
@@ -272,7 +272,7 @@ def _whiskers(case: Case, found: Sequence[Scored]) -> Drawn:
         whiskers(axes, areas, at=-0.16, colour=VERMILLION, label=case.baseline.title)
     named_rows(axes, [f"{readable(s.name)} ({s.positive} of {len(s.keys)})" for s in found])
     axes.set(xlim=(0, 1.01), xlabel="AUROC (dotted: chance)")
-    figure.legend(loc="outside lower left", ncols=2)
+    figure.legend(loc="outside lower left", ncols=2, fontsize=8.5, frameon=False)
     words = ", ".join(f"{readable(s.name)} {with_limits(*s.area, digits=2)}" for s in found[:5])
     return Drawn("conditions_auroc", title, f"AUROC of {len(found)} conditions; the highest: {words}.", figure)
 
@@ -320,29 +320,23 @@ def _prevalence(case: Case, found: Sequence[Scored]) -> Drawn:
         columns=1,
         side=(7.0, 4.6),
         title=title,
-        subtitle="one point a condition, DeLong limits; prevalence on a log scale",
+        subtitle="one point a condition, DeLong limits; a name where there is room, all in conditions.csv",
     )
     axes.axhline(0.5, color=GREY, lw=1, ls=":")
-    for place, scored in enumerate(sorted(found, key=lambda s: s.positive / len(s.keys))):
+    points = [(100 * scored.positive / len(scored.keys), scored) for scored in found]
+    for share, scored in points:
         value, low, high = scored.area
-        share = 100 * scored.positive / len(scored.keys)
         if not np.isnan(low):
-            axes.plot([share, share], [low, high], color=BLUE, lw=0.9, alpha=0.45)
-        axes.plot(share, value, "o", color=BLUE, ms=5)
-        below = place % 2 == 1
-        axes.annotate(
-            readable(scored.name),
-            (share, value),
-            fontsize=6.5,
-            color=INK,
-            rotation=18,
-            xytext=(4, -8 if below else 4),
-            textcoords="offset points",
-        )
+            axes.plot([share, share], [low, high], color=BLUE, lw=0.9, alpha=0.3)
+        axes.plot(share, value, "o", color=BLUE, ms=4.5, mec="white", mew=0.4)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set(ylim=(-0.02, 1.04), xlabel="Prevalence among the studies, %", ylabel="AUROC")
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
+    axes.tick_params(axis="x", which="minor", labelsize=8)
+    lowest = np.nanmin([[value, low] for value, low, _ in (scored.area for _, scored in points)])
+    axes.set(ylim=(min(0.4, lowest) - 0.03, 1.03), xlabel="Prevalence among the studies, %", ylabel="AUROC")
     axes.margins(x=0.12)
+    name_points(axes, [(share, scored.area[0], readable(scored.name)) for share, scored in points])
     return Drawn("conditions_prevalence", title, "How AUROC goes with how frequent a condition is here.", figure)
 
 

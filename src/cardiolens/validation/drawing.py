@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from cardiolens.evaluation.style import GREY, INK, STYLE
 
@@ -54,6 +55,29 @@ def named_rows(axes: Any, names: Sequence[str]) -> None:
     axes.set_yticks([-number for number in range(len(names))], names, fontsize=8)
     axes.set_ylim(-len(names) + 0.4, 0.6)
     axes.grid(axis="y", visible=False)
+
+
+def name_points(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
+    """Names beside points (x, y, name), in this order, each where it covers no point and no other name, else left out.
+
+    Axes must have their final scale and limits.
+    """
+    axes.figure.draw_without_rendering()  # so that the layout stands
+    marks = axes.transData.transform([point[:2] for point in points])
+    reach = 0.03 * axes.figure.dpi
+    taken = [Bbox.from_extents(*(mark - reach), *(mark + reach)) for mark in marks]
+    sides = ((5, 0, "left", "center"), (-5, 0, "right", "center"), (0, 5, "center", "bottom"), (0, -5, "center", "top"))
+    for x, y, name in points:
+        for right, up, ha, va in sides:
+            style = {"ha": ha, "va": va, "fontsize": 6.5, "color": INK}
+            text = axes.annotate(name, (x, y), xytext=(right, up), textcoords="offset points", **style)
+            text.set_in_layout(False)
+            box = text.get_window_extent()
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.figure.bbox.x1 and axes.bbox.y0 <= box.y0
+            if inside and box.y1 <= axes.bbox.y1 and not box.count_overlaps(taken):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def boxes(steps: Sequence[tuple[str, Sequence[str]]], title: str) -> Figure:

@@ -158,6 +158,6 @@ def _figure(case: Case, head: Head, frame: pd.DataFrame) -> Drawn | None:
         each.set_xlabel("relative attention", fontsize=8)
         each.tick_params(axis="x", labelsize=7.5)
     handles, texts = axes[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower left", ncols=2)
+    figure.legend(handles, texts, loc="outside lower left", ncols=2, fontsize=8.5, frameon=False)
     words = f"Relative attention of each view in studies with and without {len(names)} findings."
     return Drawn(f"attention_{head.name}", title, words, figure)
