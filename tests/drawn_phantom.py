@@ -11,7 +11,7 @@ from cardiolens.phantom import HeartParameters, masks, render_study
 from cardiolens.segmentation import Segmentation
 from cardiolens.study import Cine, Study, View
 
-PLANES, PHASES, SIDE = 6, 9, 64
+PLANES, PHASES, SIDE = 9, 9, 64
 
 
 @cache
@@ -21,14 +21,14 @@ def parameters() -> HeartParameters:
 
 @cache
 def phantom() -> Study:
-    """SAX of six planes and 4CH, 64 x 64, nine phases."""
+    """SAX of nine planes and 4CH, 64 x 64, nine phases."""
     study = render_study(
         parameters(),
         seed=3,
         matrix=SIDE,
         phases=PHASES,
         sax_planes=PLANES,
-        slice_gap_mm=10.0,
+        field_mm=280.0,
         sub_slices=1,
         breath_hold_mm=0.0,
         views=(View.SAX, View.CH4),
