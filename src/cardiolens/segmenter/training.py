@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from cardiolens.models.plane_unet import PlaneUNet, PlaneUNetConfig
 from cardiolens.segmenter.batches import Batches, Job
 
-_STRETCH = 50  # steps between two checkpoints
+_STRETCH = 50
 
 
 def overlap_loss(logits: Tensor, shares: Tensor) -> Tensor:
@@ -59,10 +59,10 @@ class Learner(L.LightningModule):
 class _Rest(Batches):
     """The batches of one stretch of steps, from `first` on."""
 
-    first = 0
+    first, stretch = 0, _STRETCH
 
     def __len__(self) -> int:
-        return min(_STRETCH, self.steps - self.first)
+        return min(self.stretch, self.steps - self.first)
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         return super().__getitem__(self.first + step)
@@ -91,11 +91,13 @@ def train(
     workers: int = 1,
     bf16: bool = True,
     start: PlaneUNet | None = None,
+    stretch: int = _STRETCH,
 ) -> PlaneUNet:
     """Train one network on samples; a call that was stopped goes on from its last checkpoint in `out`.
 
     Args:
         start: a network of the same widths whose weights to start from.
+        stretch: steps between two checkpoints.
 
     Returns:
         The network with the running average of its weights.
@@ -123,5 +125,6 @@ def train(
         ],
     )
     batches = _Rest(files, job, steps=steps, batch=batch, seed=seed)
+    batches.stretch = stretch
     trainer.fit(learner, _Data(batches, workers), ckpt_path=str(last) if last.is_file() else None, weights_only=True)
     return learner.net.eval()
