@@ -284,13 +284,14 @@ def _notes(hazards: Sequence[Hazard], events: int, n_terms: int) -> tuple[str, .
     return tuple(notes)
 
 
-def _groups(column: pd.Series, name: str, cuts: Sequence[float]) -> pd.Series:
+def _groups(column: pd.Series, name: str, cuts: Sequence[float]) -> pd.Series[str]:
     """Groups as text: as they are, or a numeric column cut."""
     numeric = pd.to_numeric(column, errors="coerce")
     is_number = bool(numeric.notna().any()) and int(numeric.isna().sum()) <= int(column.isna().sum())
     if not cuts and (not is_number or numeric.nunique() <= 6):
         words_of = [np.nan if pd.isna(v) or not str(v).strip() else str(v).strip() for v in column]
-        return pd.Series(words_of, index=column.index, dtype=object)
+        as_they_are: pd.Series[str] = pd.Series(words_of, index=column.index, dtype=object)
+        return as_they_are
     if not is_number:
         raise StatsError(f"column {name!r} holds text and cannot be cut at {list(cuts)}")
     edges = sorted({float(c) for c in cuts}) if cuts else sorted(set(np.quantile(numeric.dropna(), [1 / 3, 2 / 3])))
@@ -298,11 +299,11 @@ def _groups(column: pd.Series, name: str, cuts: Sequence[float]) -> pd.Series:
     words += [f"{name} {low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     words.append(f"{name} >= {edges[-1]:.4g}")
     at = np.searchsorted(edges, numeric.to_numpy(), side="right")
-    cut: pd.Series = pd.Series(
+    cut: pd.Series[str] = pd.Series(
         [words[i] if known else np.nan for i, known in zip(at, numeric.notna(), strict=True)],
         index=column.index, dtype=object, name="__order:" + "|".join(words),
     )  # fmt: skip
-    return pd.Series(cut)
+    return cut
 
 
 def _in_order(labels: pd.Series) -> list[str]:
