@@ -30,6 +30,8 @@ _ORDER = [
     "segment",
     "explain",
     "evaluate",
+    "associate",
+    "survive",
     "validate",
     "reproduce",
     "embed",
