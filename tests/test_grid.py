@@ -5,8 +5,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from cardiolens.centre import Centre, heart_centre, mask_centre
 from cardiolens.errors import CheckpointError, GeometryError, ReadError
-from cardiolens.grid import CINEMA_GRID, Centre, GridSpec, ViewGrid, heart_centre, mask_centre, place
+from cardiolens.grid import CINEMA_GRID, GridSpec, ViewGrid, place
 from cardiolens.study import Cine, Study, View
 
 SMALL = GridSpec({View.SAX: ViewGrid((40, 40, 6), (2.0, 2.0, 10.0)), View.CH4: ViewGrid((48, 48), (1.5, 1.5))})
@@ -127,6 +128,20 @@ def test_axes_run_column_row_slice():
     given_cine = cine((4, 40, 40), (2.0, 2.0), frames=frames)
     found = place(given_cine, SMALL).image(frames[:, 0])
     assert np.unravel_index(found.argmax(), found.shape) == (30, 10, 2)
+
+
+def test_a_model_that_wants_rows_first_gets_them_first_and_everything_comes_back():
+    rows_first = GridSpec({View.SAX: ViewGrid((32, 40, 6), (1.7, 2.0, 10.0)), View.CH4: SMALL.of("4CH")}, "row-col")
+    assert GridSpec.from_dict(rows_first.to_dict()) == rows_first
+    columns_first = GridSpec({View.SAX: ViewGrid((40, 32, 6), (2.0, 1.7, 10.0))})
+    rng = np.random.default_rng(3)
+    given_cine, frame = cine((4, 41, 37), (1.7, 2.0)), rng.uniform(0, 9, (4, 41, 37))
+    one, other = place(given_cine, rows_first), place(given_cine, columns_first)
+    np.testing.assert_array_equal(one.image(frame), other.image(frame).swapaxes(0, 1))
+    labels = rng.integers(0, 4, frame.shape).astype(np.uint8)
+    np.testing.assert_array_equal(one.to_source(one.labels(labels)), other.to_source(other.labels(labels)))
+    np.testing.assert_allclose(one.points([7.0, 30.0]), other.points([7.0, 30.0])[::-1])
+    np.testing.assert_allclose(one.points_to_source(one.points([7.0, 30.0])), [7.0, 30.0])
 
 
 def test_a_shallow_stack_is_padded_at_the_end_and_a_deep_one_cut_about_its_middle_and_both_say_so():

@@ -16,16 +16,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from cardiolens.centre import Centre, pixel_of
 from cardiolens.errors import CheckpointError, GeometryError, ReadError
-from cardiolens.study import Cine, FloatArray, Study, View
-
-_FLATTEST = 0.2  # least singular value of three plane normals that cross in a point; 1 for planes at right angles
-_OF_CROSSING = (View.SAX, View.CH2, View.CH4)
+from cardiolens.study import Cine, FloatArray, View
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class ViewGrid:
     """The grid of one view.
 
     Attributes:
-        size: voxels (x, y, z) of a stack, or pixels (x, y) of one plane.
+        size: voxels (x, y, z) of a stack, or pixels (x, y) of one plane; rows first where the spec says so.
         spacing_mm: their size, in the same order.
     """
 
@@ -54,6 +52,7 @@ class ViewGrid:
 
 
 _LONG_AXIS = ViewGrid((256, 256), (1.0, 1.0))
+Axes = Literal["col-row", "row-col"]
 CINEMA_GRID: Mapping[View, ViewGrid] = MappingProxyType(
     {
         View.SAX: ViewGrid((192, 192, 16), (1.0, 1.0, 10.0)),
@@ -70,10 +69,12 @@ class GridSpec:
 
     Attributes:
         views: the grid of each.
+        axes: which of the in-plane axes comes first, columns (x) as in the authors' weights, or rows.
         percentiles: of a frame, that become 0 and 1.
     """
 
     views: Mapping[View, ViewGrid] = field(default_factory=lambda: CINEMA_GRID)
+    axes: Axes = "col-row"
     percentiles: tuple[float, float] = (0.95, 99.5)
 
     def __post_init__(self) -> None:
@@ -91,13 +92,20 @@ class GridSpec:
     def to_dict(self) -> dict[str, Any]:
         """As in a model card's `transform`."""
         views = {str(v): {"size": list(g.size), "spacing_mm": list(g.spacing_mm)} for v, g in self.views.items()}
-        return {"views": views, "centre": "crossing", "intensity": "unit", "percentiles": list(self.percentiles)}
+        plain = {"centre": "crossing", "intensity": "unit", "axes": self.axes, "percentiles": list(self.percentiles)}
+        return {"views": views, **plain}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> GridSpec:
         """From a model card's `transform`; a field that is not known is an error, never ignored."""
-        unknown = set(fields) - {"views", "centre", "intensity", "percentiles"}
-        if unknown or fields.get("centre", "crossing") != "crossing" or fields.get("intensity", "unit") != "unit":
+        unknown = set(fields) - {"views", "centre", "intensity", "percentiles", "axes"}
+        axes: Axes = fields.get("axes", "row-col")
+        if (
+            unknown
+            or axes not in ("col-row", "row-col")
+            or fields.get("centre", "crossing") != "crossing"
+            or fields.get("intensity", "unit") != "unit"
+        ):
             raise CheckpointError(f"the card's transform {dict(fields)} is no grid of this version; update cardiolens")
         if not fields.get("views"):
             raise CheckpointError("the card's transform names no views: this is not a model of whole frames")
@@ -105,56 +113,7 @@ class GridSpec:
             View(name): ViewGrid(tuple(grid["size"]), tuple(grid["spacing_mm"]))
             for name, grid in fields["views"].items()
         }
-        return cls(MappingProxyType(views), fields.get("percentiles", cls.percentiles))
-
-
-@dataclass(frozen=True)
-class Centre:
-    """Where the middle of the window lies and how that was found.
-
-    Attributes:
-        point: (3,) patient LPS mm; None for the middle of the image.
-        words: for a note.
-    """
-
-    point: FloatArray | None
-    words: str
-
-
-def heart_centre(study: Study) -> Centre:
-    """The point where SAX (middle plane), 2CH and 4CH cross, by least squares; the image centre where they do not.
-
-    Planes without an affine, fewer than three of them, planes that are too nearly parallel, or a crossing outside the
-    short-axis field give no point, and the words say why.
-    """
-    cines = {cine.view: cine for cine in study.cines if cine.view in _OF_CROSSING}
-    missing = [str(view) for view in _OF_CROSSING if view not in cines or cines[view].affine is None]
-    if missing:
-        return Centre(None, f"image centre: no plane geometry of {', '.join(missing)}")
-    normals, offsets = [], []
-    for cine in cines.values():
-        assert cine.affine is not None  # noqa: S101 - looked at above
-        normal = np.cross(cine.affine[:3, 0], cine.affine[:3, 1])
-        normal /= np.linalg.norm(normal)
-        normals.append(normal)
-        offsets.append(normal @ (cine.affine[:3, 3] + (cine.n_slices - 1) / 2 * cine.affine[:3, 2]))
-    if np.linalg.svd(np.stack(normals), compute_uv=False)[-1] < _FLATTEST:
-        return Centre(None, "image centre: SAX, 2CH and 4CH are too nearly parallel to cross in a point")
-    point = np.linalg.lstsq(np.stack(normals), np.array(offsets), rcond=None)[0]
-    col, row = _pixel_of(cines[View.SAX], point)
-    rows, cols = cines[View.SAX].shape[2:]
-    if not (0 <= col < cols and 0 <= row < rows):
-        return Centre(None, "image centre: SAX, 2CH and 4CH cross outside the short-axis image")
-    return Centre(point, "crossing of SAX, 2CH and 4CH")
-
-
-def mask_centre(mask: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
-    """(col, row, slice) in the middle of the box about a mask (slice, row, col); None for an empty one."""
-    if not mask.any():
-        return None
-    where = [np.flatnonzero(mask.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
-    col, row, plane = ((float(line[0]) + float(line[-1])) / 2 for line in where)
-    return col, row, plane
+        return cls(MappingProxyType(views), axes, fields.get("percentiles", cls.percentiles))
 
 
 @dataclass(frozen=True)
@@ -167,6 +126,7 @@ class Placement:
         scale: grid voxels in source voxels, (x, y, z).
         start: first grid voxel, counted in grid voxels from the edge of the image.
         flat: a long axis, whose arrays have no z.
+        rows_first: arrays and points have y before x.
         plane: of a long axis with several planes, the one that is used.
         percentiles: see `GridSpec`.
         notes: what was found and done.
@@ -177,6 +137,7 @@ class Placement:
     scale: tuple[float, float, float]
     start: tuple[int, int, int]
     flat: bool
+    rows_first: bool
     plane: int
     percentiles: tuple[float, float]
     notes: tuple[str, ...] = field(default=())
@@ -197,7 +158,7 @@ class Placement:
         if seen.size:
             low, high = np.percentile(seen, self.percentiles)
             found[inside] = np.clip((seen - low) / max(float(high - low), 1e-6), 0.0, 1.0)
-        return np.ascontiguousarray(self._flattened(found), dtype=np.float32)
+        return self._flattened(found)
 
     def labels(self, labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Labels (slice, row, col) of one phase as (x, y, z) or (x, y): the label with the largest share."""
@@ -207,7 +168,8 @@ class Placement:
     def points(self, points: npt.ArrayLike) -> FloatArray:
         """Points (..., 2) of row and column as (..., 2) of x and y on the grid; NaN stays NaN."""
         swapped = np.asarray(points, dtype=np.float64)[..., ::-1]
-        return np.asarray((swapped + 0.5) / np.array(self.scale[:2]) - 0.5 - np.array(self.start[:2]))
+        found = (swapped + 0.5) / np.array(self.scale[:2]) - 0.5 - np.array(self.start[:2])
+        return np.ascontiguousarray(found[..., ::-1] if self.rows_first else found)
 
     def to_source(self, labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Labels (x, y, z) or (x, y) as (slice, row, col) of the cine: the label with the largest share; 0 outside."""
@@ -220,23 +182,28 @@ class Placement:
 
     def points_to_source(self, points: npt.ArrayLike) -> FloatArray:
         """Points (..., 2) of x and y on the grid as (..., 2) of row and column."""
-        moved = (np.asarray(points, dtype=np.float64) + 0.5 + np.array(self.start[:2])) * np.array(self.scale[:2]) - 0.5
-        return np.asarray(moved[..., ::-1])
+        given = np.asarray(points, dtype=np.float64)
+        given = given[..., ::-1] if self.rows_first else given
+        moved = (given + 0.5 + np.array(self.start[:2])) * np.array(self.scale[:2]) - 0.5
+        return np.ascontiguousarray(moved[..., ::-1])
 
     def covered(self) -> npt.NDArray[np.bool_]:
         """(slice, row, col): which voxels of the cine lie in the window; nothing is known of the others."""
-        inside = [self._backward(axis).any(axis=1) for axis in range(3)]
-        return self._in_planes(inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :])
+        inside = [np.asarray(self._backward(axis).any(axis=1)) for axis in range(3)]
+        whole: npt.NDArray[np.bool_] = np.ones(tuple(map(len, inside)), dtype=bool)
+        for axis, line in enumerate(inside):
+            whole &= np.expand_dims(line, tuple(other for other in range(3) if other != axis))
+        return self._in_planes(whole)
 
     def _forward(self, axis: int, *, smooth: bool = True) -> npt.NDArray[np.float32]:
         """(grid, source) weights along an axis."""
-        at = (np.arange(self.size[axis]) + self.start[axis] + 0.5) * self.scale[axis] - 0.5
+        at = np.asarray((np.arange(self.size[axis]) + self.start[axis] + 0.5) * self.scale[axis] - 0.5, np.float64)
         return _weights(at, 1 if self.flat and axis == 2 else self.source[axis], self.scale[axis] if smooth else 1.0)
 
     def _backward(self, axis: int, *, smooth: bool = True) -> npt.NDArray[np.float32]:
         """(source, grid) weights along an axis."""
         count = 1 if self.flat and axis == 2 else self.source[axis]
-        at = (np.arange(count) + 0.5) / self.scale[axis] - 0.5 - self.start[axis]
+        at = np.asarray((np.arange(count) + 0.5) / self.scale[axis] - 0.5 - self.start[axis], np.float64)
         return _weights(at, self.size[axis], 1.0 / self.scale[axis] if smooth else 1.0)
 
     def _checked(self, frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -248,9 +215,11 @@ class Placement:
         return frame[self.plane : self.plane + 1] if self.flat else frame
 
     def _flattened(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return values[..., 0] if self.flat else values
+        values = values.swapaxes(0, 1) if self.rows_first else values
+        return np.ascontiguousarray(values[..., 0] if self.flat else values)
 
     def _deep(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        values = values.swapaxes(0, 1) if self.rows_first else values
         expected = self.size[:2] if self.flat else self.size
         if values.shape != expected:
             raise GeometryError(f"an array of shape {values.shape} was given; this grid is {expected}")
@@ -286,6 +255,8 @@ def place(
     """
     grid = spec.of(cine.view)
     size, spacing = grid.size, grid.spacing_mm
+    if spec.axes == "row-col":
+        size, spacing = (size[1], size[0], *size[2:]), (spacing[1], spacing[0], *spacing[2:])
     slices, _, rows, cols = cine.shape
     source, flat = (cols, rows, slices), len(size) == 2
     notes: list[str] = []
@@ -318,6 +289,7 @@ def place(
         scale=(scale[0], scale[1], scale[2]),
         start=(start[0], start[1], start[2]),
         flat=flat,
+        rows_first=spec.axes == "row-col",
         plane=plane,
         percentiles=spec.percentiles,
         notes=tuple(notes),
@@ -342,7 +314,7 @@ def _middle(cine: Cine, centre: Centre | None, voxel: Sequence[float] | None, no
         return tuple(float(v) for v in voxel)
     if centre is not None and centre.point is not None and cine.affine is not None:
         notes.append(f"window about the {centre.words}")
-        return (*_pixel_of(cine, centre.point), middle[2])
+        return (*pixel_of(cine, centre.point), middle[2])
     notes.append("window about the " + (centre.words if centre is not None else "image centre"))
     return middle
 
@@ -355,13 +327,6 @@ def _depth_start(count: int, size: int, centred: int, notes: list[str]) -> int:
     off = f"{first} off below, {count - size - first} above"
     notes.append(f"stack of {count} planes of the model's thickness cut to {size}: {off}")
     return first
-
-
-def _pixel_of(cine: Cine, point: FloatArray) -> tuple[float, float]:
-    """(col, row) of a patient point, dropped onto the plane."""
-    assert cine.affine is not None  # noqa: S101 - asked before
-    col, row = np.linalg.lstsq(cine.affine[:3, :2], point - cine.affine[:3, 3], rcond=None)[0]
-    return float(col), float(row)
 
 
 def _weights(at: FloatArray, count: int, step: float) -> npt.NDArray[np.float32]:

@@ -3,19 +3,20 @@ from pathlib import Path
 import pytest
 
 from cardiolens.errors import RecipeError
-from cardiolens.training.recipe import FinetuneRecipe, PretrainRecipe, load_recipe
+from cardiolens.training.cine_recipe import DOWNSTREAM, PRETRAINING, MaskedRecipe
+from cardiolens.training.recipe import FinetuneRecipe, PretrainRecipe, load_any, load_recipe
 from cardiolens.training.run import learning_rate
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml"))
 
 
-def kind_of(path):
-    return PretrainRecipe if "pretrain" in path.name else FinetuneRecipe
+def kinds_of(path):
+    return PRETRAINING if "pretrain" in path.name else DOWNSTREAM
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_of_the_repository_loads_and_is_named_after_its_file(path):
-    assert load_recipe(path, kind_of(path)).name == path.stem
+    assert load_any(path, kinds_of(path)).name == path.stem
 
 
 def test_the_paper_recipe_carries_the_paper_s_numbers():
@@ -88,3 +89,34 @@ def test_the_learning_rate_warms_up_steps_and_falls_as_a_cosine(tmp_path):
     cosine = ["epochs=10", "schedule=cosine"]
     assert rate(cosine, 5) == pytest.approx(5e-5)
     assert rate(cosine, 10) == pytest.approx(0)
+
+
+def of_file(name, kinds):
+    return load_any(next(path for path in RECIPES if path.stem == name), kinds)
+
+
+def test_the_recipes_of_cinema_carry_the_numbers_of_the_paper():
+    recipe = of_file("cinema_pretrain", PRETRAINING)
+    assert isinstance(recipe, MaskedRecipe)
+    o = recipe.optimiser
+    assert (o.epochs, o.batch * recipe.devices, o.warmup_epochs) == (800, 128, 10)
+    assert (o.weight_decay, o.betas, o.clip_norm) == (0.05, (0.9, 0.95), 5.0)
+    assert [learning_rate(o, epoch) for epoch in (5, 10, 800)] == pytest.approx([5e-4, 1e-3, 1e-6])
+    table = {"cinema_sax": (4000, 50, 100), "cinema_lvef": (800, 10, 20), "cinema_diagnosis": (800, 10, 20)}
+    table |= {"cinema_landmarks": (400, 10, 20), "cinema_coordinates": (400, 10, 20)}
+    for name, (epochs, warmup, every) in table.items():
+        recipe = of_file(name, DOWNSTREAM)
+        o = recipe.optimiser
+        assert (o.epochs, o.warmup_epochs, o.lr, o.end_lr, o.batch) == (epochs, warmup, 1e-3, 1e-5, 64)
+        assert (recipe.validate_every, recipe.patience, o.layer_decay, recipe.drop_path) == (every, 5, 0.75, 0.1)
+
+
+def test_a_recipe_of_a_kind_that_a_command_does_not_run_is_refused_by_name(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("kind: masked\nname: x\noptimiser: {lr: 0.1, batch: 1, epochs: 1}\n")
+    with pytest.raises(RecipeError, match="finetune, segmentation, tabular, landmarks"):
+        load_any(path, DOWNSTREAM)
+    assert load_any(path, PRETRAINING).name == "x"
+    path.write_text("kind: segmentation\nname: x\nstructures: [scar]\noptimiser: {lr: 0.1, batch: 1, epochs: 1}\n")
+    with pytest.raises(RecipeError, match="unknown structures"):
+        load_any(path, DOWNSTREAM)

@@ -31,7 +31,11 @@ def finetune(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as mode=transfer; repeatable."),
     ] = None,
 ) -> None:
-    """Teach a model LVEF, or which conditions there are, from labelled studies.
+    """Teach a model from labelled studies: LVEF, conditions, classes, masks, landmarks.
+
+    `kind: finetune` in the recipe is a head of Shad et al. on clips; `segmentation`, `tabular` and `landmarks` train
+    the CineMA family, or a baseline, on whole frames. Their masks and landmarks are those of the store, which come with
+    `cardiolens phantom --format store --masks` or a data set that brings them. Of `kind: finetune`:
 
     Modes: finetune (encoder frozen, projection and head train), transfer (everything trains), linear (head only).
     A recipe with `target: conditions` learns the columns of labels.csv that name conditions, all with one head or, with
@@ -39,18 +43,32 @@ def finetune(
     Where the split has a part named calibration, the model gets a prediction interval and an out-of-domain check.
 
     Example: cardiolens finetune recipes/shad_tiny_lvef.yaml --store cohort --weights runs/shad_tiny_pretrain/final
+    Masks:   cardiolens finetune recipes/cinema_tiny_sax.yaml --store cohort --weights runs/cinema_tiny_pretrain/final
     Sweep:   cardiolens finetune recipes/shad_tiny_lvef.yaml --store cohort --sweep runs/shad_tiny_pretrain
     """
-    from cardiolens.training.recipe import FinetuneRecipe, load_recipe
+    from cardiolens.errors import RecipeError
+    from cardiolens.training.cine_recipe import DOWNSTREAM, DownstreamRecipe
+    from cardiolens.training.recipe import FinetuneRecipe, load_any
     from cardiolens.training.run import open_store
-    from cardiolens.training.supervised import finetune as run
 
     overrides = list(set_ or ()) + ([f"weights={weights}"] if weights else [])
-    settings = load_recipe(recipe, FinetuneRecipe, overrides)
+    settings = load_any(recipe, DOWNSTREAM, overrides)
     out = out or Path("runs") / settings.name
+    if isinstance(settings, DownstreamRecipe):
+        if sweep is not None or cache is not None:
+            raise RecipeError(f"--sweep and --cache are for `kind: finetune`; {recipe} is of kind {settings.task}")
+        from cardiolens.training.downstream import train_downstream
+
+        final = train_downstream(settings, open_store(settings, store), out)
+        typer.echo(f"model: {final}")
+        typer.echo(f"predictions and metrics: {final.parent}")
+        return
+    assert isinstance(settings, FinetuneRecipe)  # noqa: S101 - the only other kind
     if sweep is not None:
         _sweep(settings, open_store(settings, store), sweep, out, cache)
         return
+    from cardiolens.training.supervised import finetune as run
+
     final = run(settings, open_store(settings, store), out, cache)
     typer.echo(f"model: {final}")
     typer.echo(f"predictions and metrics: {final.parent}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -23,14 +23,17 @@ _LATER = (
     "each",
     "pretrain_split",
     "sensitivity",
-)  # settings that did not exist from the start, see `_Run.hash`
+)  # settings that did not exist from the start, see `RunRecipe.hash`
+_LATER_OPTIMISER = ("chunk", "end_lr", "layer_decay")
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Settings: an unknown one is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SplitRecipe(_Strict):
+class SplitRecipe(Strict):
     """A split file, or fractions by patient and the seed that deals them."""
 
     file: str | None = None
@@ -38,7 +41,7 @@ class SplitRecipe(_Strict):
     seed: int = 0
 
 
-class TextRecipe(_Strict):
+class TextRecipe(Strict):
     """How reports become tokens and one vector."""
 
     pretrained: str | None = None  # folder of a Hugging Face BERT; None trains a small one from random weights
@@ -52,14 +55,14 @@ class TextRecipe(_Strict):
     freeze_layers: int = Field(6, ge=0)
 
 
-class AugmentRecipe(_Strict):
+class AugmentRecipe(Strict):
     """AugMix; severity 0 switches it off."""
 
     severity: float = Field(3.0, ge=0, le=10)
     width: int = Field(3, ge=1)
 
 
-class ContrastRecipe(_Strict):
+class ContrastRecipe(Strict):
     """The contrastive objective; the paper gives no temperature or video_weight (lambda), these are ConVIRT's."""
 
     temperature: float = Field(0.1, gt=0)
@@ -70,8 +73,8 @@ class ContrastRecipe(_Strict):
     )
 
 
-class OptimiserRecipe(_Strict):
-    """AdamW with optional warm-up and one of two decays: by steps of epochs, or cosine to zero.
+class OptimiserRecipe(Strict):
+    """AdamW with optional warm-up and one of two decays: by steps of epochs, or cosine to `end_lr`.
 
     `chunk` is for a batch that does not fit on the device: so many clips, and so many reports, pass the towers at a
     time.  Loss and gradients are those of the whole batch (gradient caching, Gao et al. 2021, arXiv 2101.06983).
@@ -90,6 +93,8 @@ class OptimiserRecipe(_Strict):
     decay_at: tuple[int, ...] = ()
     decay: float = Field(0.1, gt=0)
     clip_norm: float | None = None
+    end_lr: float = Field(0.0, ge=0)  # what a cosine ends at
+    layer_decay: float = Field(1.0, gt=0, le=1)  # CineMA: rate of each layer in that of the layer above it
 
     @model_validator(mode="after")
     def _steps_need_epochs(self) -> OptimiserRecipe:
@@ -98,14 +103,15 @@ class OptimiserRecipe(_Strict):
         return self
 
 
-class _Run(_Strict):
+class RunRecipe(Strict):
+    """What every run has."""
+
     name: str
     seed: int = 0
     model: str = "shad-mvit-tiny"
     weights: str | None = None  # checkpoint to start from; None starts from random weights
     store: str | None = None  # the --store flag overrides
     split: SplitRecipe = SplitRecipe()
-    augment: AugmentRecipe = AugmentRecipe()
     optimiser: OptimiserRecipe
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"  # also 32, bf16, 16
     accelerator: str = "auto"
@@ -127,20 +133,22 @@ class _Run(_Strict):
         fields = self.model_dump()
         later = {name: fields.pop(name) for name in _LATER if name in fields}
         fields |= {name: value for name, value in later.items() if value != type(self).model_fields[name].default}
-        if fields["optimiser"]["chunk"] is None:
-            del fields["optimiser"]["chunk"]
+        for name in _LATER_OPTIMISER:
+            if fields["optimiser"][name] == OptimiserRecipe.model_fields[name].default:
+                del fields["optimiser"][name]
         if fields.get("text", {}).get("sections") == "all":
             del fields["text"]["sections"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 
-class PretrainRecipe(_Run):
+class PretrainRecipe(RunRecipe):
     """Contrastive pretraining of a video and a text tower on studies with reports.
 
     With several `devices` each process takes its share of the studies, and every clip meets the reports of all.
     """
 
     kind: Literal["pretrain"] = "pretrain"
+    augment: AugmentRecipe = AugmentRecipe()
     text: TextRecipe = TextRecipe()
     clips_per_study: Literal["1", "views", "all"] = "1"
     plane_sampling: PlaneSampling = "all"  # which planes of a view the draw is made from
@@ -155,10 +163,11 @@ class PretrainRecipe(_Run):
         return str(value) if isinstance(value, int) else value
 
 
-class FinetuneRecipe(_Run):
+class FinetuneRecipe(RunRecipe):
     """One number or some conditions of a study from its bag of clips."""
 
     kind: Literal["finetune"] = "finetune"
+    augment: AugmentRecipe = AugmentRecipe()
     devices: int = 1
     mode: Literal["finetune", "transfer", "linear"] = "finetune"
     task: str = "lvef"  # name of the head
@@ -198,7 +207,19 @@ class FinetuneRecipe(_Run):
         return self
 
 
-Recipe = TypeVar("Recipe", PretrainRecipe, FinetuneRecipe)
+Recipe = TypeVar("Recipe", bound=RunRecipe)
+
+
+def load_any(path: Path, kinds: Mapping[str, type[RunRecipe]], overrides: Sequence[str] = ()) -> RunRecipe:
+    """Read a recipe of one of several kinds; one that does not say its kind is of the first.
+
+    Raises:
+        RecipeError: as `load_recipe`, or of another kind.
+    """
+    kind = _read(path).get("kind", next(iter(kinds)))
+    if kind not in kinds:
+        raise RecipeError(f"{path}: kind is {kind!r}; this command runs {', '.join(kinds)}")
+    return load_recipe(path, kinds[kind], overrides)
 
 
 def load_recipe(path: Path, kind: type[Recipe], overrides: Sequence[str] = ()) -> Recipe:
@@ -207,6 +228,16 @@ def load_recipe(path: Path, kind: type[Recipe], overrides: Sequence[str] = ()) -
     Raises:
         RecipeError: not YAML, an unknown key (with the nearest known one), a value out of range.
     """
+    fields = _read(path)
+    for override in overrides:
+        _apply(fields, override)
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise RecipeError(f"{path}: " + "; ".join(_explain(kind, e) for e in error.errors())) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -215,12 +246,7 @@ def load_recipe(path: Path, kind: type[Recipe], overrides: Sequence[str] = ()) -
         raise RecipeError(f"{path}: not YAML: {error}") from error
     if not isinstance(fields, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of settings, see recipes/ for examples")
-    for override in overrides:
-        _apply(fields, override)
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise RecipeError(f"{path}: " + "; ".join(_explain(kind, e) for e in error.errors())) from error
+    return fields
 
 
 def _apply(fields: dict[str, Any], override: str) -> None:

@@ -25,7 +25,7 @@ from cardiolens.datasets.splits import Split, make_split
 from cardiolens.errors import RecipeError, TrainingError
 from cardiolens.store import StudyStore
 from cardiolens.training.processes import place
-from cardiolens.training.recipe import FinetuneRecipe, OptimiserRecipe, PretrainRecipe
+from cardiolens.training.recipe import OptimiserRecipe, RunRecipe
 
 _NAMED = 40  # studies named in a message; the rest are counted
 
@@ -39,7 +39,7 @@ class RunFolder:
     they are written out or left at their defaults.
     """
 
-    def __init__(self, path: Path, recipe: PretrainRecipe | FinetuneRecipe) -> None:
+    def __init__(self, path: Path, recipe: RunRecipe) -> None:
         self.path, self.recipe = path, recipe
         path.mkdir(parents=True, exist_ok=True)
         if not self._first:
@@ -107,7 +107,7 @@ class RunFolder:
         path.write_text(json.dumps(after, indent=1))
 
 
-def open_store(recipe: PretrainRecipe | FinetuneRecipe, flag: Path | None) -> StudyStore:
+def open_store(recipe: RunRecipe, flag: Path | None) -> StudyStore:
     """The store of the --store flag, else the recipe's."""
     chosen = flag if flag is not None else recipe.store
     if chosen is None:
@@ -123,14 +123,15 @@ def learning_rate(settings: OptimiserRecipe, epoch: float) -> float:
         return settings.lr * settings.decay ** sum(epoch >= at for at in settings.decay_at)
     if settings.schedule == "cosine":
         span = max(settings.epochs - settings.warmup_epochs, 1e-9)
-        return settings.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, (epoch - settings.warmup_epochs) / span)))
+        share = 0.5 * (1 + math.cos(math.pi * min(1.0, (epoch - settings.warmup_epochs) / span)))
+        return settings.end_lr + (settings.lr - settings.end_lr) * share
     return settings.lr
 
 
 class TrainingModule(L.LightningModule):
     """What pretraining and fine-tuning share: AdamW, the rate as a function of time, NaN refused, seeds by epoch."""
 
-    def __init__(self, recipe: PretrainRecipe | FinetuneRecipe) -> None:
+    def __init__(self, recipe: RunRecipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.stages = {"data": 0.0, "forward": 0.0, "backward": 0.0}
@@ -140,8 +141,13 @@ class TrainingModule(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         s = self.recipe.optimiser
-        trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.AdamW(trained, lr=s.lr, weight_decay=s.weight_decay, eps=s.eps, betas=s.betas)
+        return torch.optim.AdamW(
+            self.parameter_groups(), lr=s.lr, weight_decay=s.weight_decay, eps=s.eps, betas=s.betas
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What trains, for the optimiser; a group's `lr_scale` is its share of the rate."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     def on_train_epoch_start(self) -> None:
         self._mark = time.perf_counter()
@@ -152,7 +158,7 @@ class TrainingModule(L.LightningModule):
         torch.manual_seed(self._batch_seed(self.current_epoch, batch_idx))  # dropout; loaders draw from it in between
         epoch = self.current_epoch + batch_idx / max(1, self.trainer.num_training_batches)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = learning_rate(self.recipe.optimiser, epoch)
+            group["lr"] = learning_rate(self.recipe.optimiser, epoch) * group.get("lr_scale", 1.0)
 
     def on_before_backward(self, loss: torch.Tensor) -> None:
         self._clock("forward")
@@ -253,11 +259,23 @@ class Bar(Callback):
         self.progress.stop()
 
 
-def make_trainer(folder: RunFolder, callbacks: list[Callback], *, sync_norm: bool = False) -> L.Trainer:
+def make_trainer(
+    folder: RunFolder,
+    callbacks: list[Callback],
+    *,
+    sync_norm: bool = False,
+    accumulate: int = 1,
+    validate_every: int = 1,
+) -> L.Trainer:
     """A Lightning trainer that logs to CSV (and TensorBoard where installed) and keeps its state in the run folder.
 
     With several devices it starts the other processes by itself (DDP), or joins those that torchrun or a scheduler
-    started.  `sync_norm` lets batch normalisation see the batch of all of them.
+    started.
+
+    Args:
+        sync_norm: let batch normalisation see the batch of all of them.
+        accumulate: batches of the loader to a step.
+        validate_every: epochs.
     """
     recipe = folder.recipe
     start = sum(1 for _ in folder.path.glob("log/start_*"))  # a logger would overwrite the file of an earlier start
@@ -292,6 +310,8 @@ def make_trainer(folder: RunFolder, callbacks: list[Callback], *, sync_norm: boo
             log_every_n_steps=1,
             use_distributed_sampler=False,
             sync_batchnorm=sync_norm,
+            accumulate_grad_batches=accumulate,
+            check_val_every_n_epoch=validate_every,
         )
     except MisconfigurationException as error:
         asked = f"accelerator: {recipe.accelerator}, devices: {recipe.devices}, precision: {recipe.precision}"

@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 _LOOKED_AT = 100  # training studies, to tell whether the phantom rendered them
 
 
+def rendered_alone(store: StudyStore, keys: Sequence[str]) -> bool:
+    """Whether the phantom rendered all of these studies, as far as some of them tell."""
+    return all(is_rendered(store.read(key)) for key in keys[:: -(-len(keys) // _LOOKED_AT)])
+
+
 class Start:
     """What the heads of a recipe share.
 
@@ -60,8 +65,7 @@ class Start:
         self._drawn = torch.get_rng_state()
         self._before = dict(self._model.card.provenance)
         self._data_hash = store.hash()
-        looked_at = self.train[:: -(-len(self.train) // _LOOKED_AT)]
-        self._phantom = all(is_rendered(store.read(key)) for key in looked_at)
+        self._phantom = rendered_alone(store, self.train)
         self._checked = refuse_seen(
             self._before,
             split,

@@ -1,0 +1,243 @@
+"""Downstream training of the CineMA family: any task, from pretrained or random weights, with early stopping."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import load_file
+from torch import Tensor
+
+from cardiolens._version import __version__
+from cardiolens.datasets.splits import take_fraction
+from cardiolens.errors import RecipeError
+from cardiolens.grid import GridSpec
+from cardiolens.hub import save_model
+from cardiolens.models.multiview import layer_groups
+from cardiolens.store import StudyStore
+from cardiolens.training.cine_data import CineBatch, GridSource, Samples, cine_loader, usable
+from cardiolens.training.cine_landmarks import LandmarkTask
+from cardiolens.training.cine_models import CineModel
+from cardiolens.training.cine_recipe import DownstreamRecipe, LandmarkRecipe, SegmentationRecipe, TabularRecipe
+from cardiolens.training.cine_tasks import CineTask, Rows, SegmentationTask
+from cardiolens.training.cine_values import TabularTask
+from cardiolens.training.grid_augment import GridAugment, gamma, move, move_points
+from cardiolens.training.overlap import refuse_seen
+from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.start import rendered_alone
+from cardiolens.training.supervised import KeepBest
+
+logger = logging.getLogger(__name__)
+
+_EVALUATION_BATCH = 8  # samples
+_STOPPED = "stopped_early.json"
+
+
+class DownstreamModule(TrainingModule):
+    """A network under the loss of a task."""
+
+    def __init__(self, model: CineModel, recipe: DownstreamRecipe, task: CineTask) -> None:
+        super().__init__(recipe)
+        self.model, self.settings, self.task = model, recipe, task
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return layer_groups(self.model, self.settings.optimiser.layer_decay, self.settings.optimiser.weight_decay)
+
+    def training_step(self, batch: CineBatch, batch_idx: int) -> Tensor:
+        images, targets = self._augmented(batch, self.augment_generator(batch.epoch, batch_idx))
+        loss = self.task.loss(self.model, images, targets)
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.studies))
+        return loss
+
+    def validation_step(self, batch: CineBatch, batch_idx: int) -> None:
+        error = self.task.error(self.model, batch.images, batch.targets)
+        self.log("val", error, batch_size=len(batch.studies))
+
+    def _augmented(self, batch: CineBatch, generator: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Gamma and affine of every view; masks and points of a view move with it."""
+        draws, count = GridAugment(self.settings.augment, generator), len(batch.studies)
+        exponents = draws.exponents(count)
+        images, targets = dict(batch.images), dict(batch.targets)
+        for view, image in batch.images.items():
+            affines = draws.affines(count)
+            images[view] = draws.blank(move(gamma(image, exponents), affines))
+            target = batch.targets.get(view)
+            if target is None:
+                continue
+            if target.is_floating_point():
+                targets[view] = move_points(target, affines, (image.shape[2], image.shape[3]))
+            else:
+                targets[view] = move(target[:, None].float(), affines, nearest=True)[:, 0].long()
+        return images, targets
+
+
+class StopEarly(Callback):
+    """Ends a run whose validation has not become better for `patience` times; leaves word of it in the run folder.
+
+    What it goes by stands in the run folder, so that a resumed run stops where an unbroken one does.
+    """
+
+    def __init__(self, folder: RunFolder, epochs: int) -> None:
+        self.folder, self.epochs = folder, epochs
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        best = json.loads((self.folder.path / "best.json").read_text())
+        if trainer.current_epoch - best["epoch"] < self.epochs:
+            return
+        part = self.folder.path / f"{_STOPPED}.part"
+        part.write_text(json.dumps({"epoch": trainer.current_epoch, "best_epoch": best["epoch"]}))
+        part.replace(self.folder.path / _STOPPED)
+        trainer.should_stop = True
+
+
+def train_downstream(recipe: DownstreamRecipe, store: StudyStore, out: Path) -> Path:
+    """Run, or go on with, a downstream training; leaves `final/`, `predictions_<part>.csv` and `metrics.json` in `out`.
+
+    Every part of the split but `train` is whole whatever share of the training patients is taken, so that runs with
+    different shares are measured on the same studies and choose their epoch by the same ones.
+
+    Returns:
+        the folder of the final model.
+
+    Raises:
+        TrainingError: nothing to learn from, weights that learned from held-out patients, a loss that is no number, a
+            folder of another run.
+        RecipeError: validation that would never take place.
+    """
+    if recipe.validate_every > recipe.optimiser.epochs:
+        raise RecipeError(
+            f"validate_every is {recipe.validate_every} and epochs are {recipe.optimiser.epochs}: the epoch to keep "
+            "could not be chosen"
+        )
+    folder = RunFolder(out, recipe)
+    if folder.finished:
+        logger.warning("%s is finished; nothing to do", out)
+        return folder.final
+    split = folder.split(store)
+    L.seed_everything(recipe.seed, verbose=False)
+    share = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
+    task = task_of(recipe, store, share)
+    model, start = task.model()
+    assert model.card is not None  # noqa: S101 - given by the task
+    data_hash = store.hash()
+    checked = refuse_seen(
+        start.provenance,
+        split,
+        data_hash=data_hash,
+        weights=recipe.weights,
+        named=recipe.pretrain_split,
+        keep=folder.path,
+    )
+    source = GridSource(store, GridSpec.from_dict(model.card.transform), pixels=recipe.pixels, cache=recipe.cache)
+    parts = {
+        part: usable(source, share if part == "train" else split[part], part, lambda key: task.why_not(source, key))
+        for part in split.parts
+    }
+    module = DownstreamModule(model, recipe, task)
+    best = _fit(folder, module, task, source, parts)
+    metrics, entry = _measure(folder, module, task, source, {p: keys for p, keys in parts.items() if p != "train"})
+    every = [key for keys in parts.values() for key in keys]
+    model.card.tasks[recipe.task] = {**task.entry(), "metrics": metrics}
+    model.card.provenance = {
+        "version": __version__,
+        "recipe": recipe.name,
+        "recipe_hash": recipe.hash,
+        "data_hash": data_hash,
+        "annotation_hash": store.annotation_hash(every),
+        "split_hash": split.hash,
+        "epochs": recipe.optimiser.epochs,
+        "best_epoch": best["epoch"],
+        "studies": {part: len(keys) for part, keys in parts.items()},
+        **entry,
+        **({"held_out_checked": "; ".join(checked)} if checked else {}),
+        **({"phantom": True} if rendered_alone(store, parts["train"]) else {}),
+        "start": start.provenance if recipe.weights is not None else {},
+    }
+    (folder.path / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
+    save_model(model, folder.final)
+    return folder.final
+
+
+def task_of(recipe: DownstreamRecipe, store: StudyStore, train: Sequence[str]) -> CineTask:
+    """The task of a recipe."""
+    if isinstance(recipe, SegmentationRecipe):
+        return SegmentationTask(recipe)
+    if isinstance(recipe, LandmarkRecipe):
+        return LandmarkTask(recipe)
+    if isinstance(recipe, TabularRecipe):
+        return TabularTask(recipe, store, train)
+    raise RecipeError(f"{recipe.name}: no task of this kind")
+
+
+def batches_of(samples: int, batch: int, chunk: int | None) -> tuple[int, int]:
+    """(samples at a time, times to a step): a training set smaller than the batch takes the closest power of two
+    (table 16 of the paper), and a batch larger than `chunk` is taken in parts whose gradients add up."""
+    if samples < batch:
+        batch = 2 ** max(0, math.floor(math.log2(samples / 0.75)))  # of two powers the one that is nearer
+        batch = min(batch, samples)
+    if chunk is None or chunk >= batch:
+        return batch, 1
+    return chunk, -(-batch // chunk)
+
+
+def _fit(
+    folder: RunFolder, module: DownstreamModule, task: CineTask, source: GridSource, parts: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Train, or go on, and take the weights of the best validation; gives its epoch and error."""
+    recipe, optimiser = module.settings, module.settings.optimiser
+    samples = {
+        part: Samples(
+            [(key, moment) for key in parts[part] for moment in task.moments(source, key)],
+            lambda key, moment: task.sample(source, key, moment),
+        )
+        for part in ("train", "val")
+    }
+    batch, accumulate = batches_of(len(samples["train"]), optimiser.batch, optimiser.chunk)
+    loaders = [
+        cine_loader(samples["train"], batch=batch, seed=recipe.seed, train=True, workers=recipe.workers),
+        cine_loader(samples["val"], batch=min(_EVALUATION_BATCH, batch), seed=recipe.seed, train=False),
+    ]
+    callbacks: list[Callback] = [KeepBest(folder)]
+    if recipe.patience is not None:
+        callbacks.append(StopEarly(folder, recipe.patience * recipe.validate_every))
+    callbacks += [KeepState(folder), Bar(f"finetune {recipe.name}", len(parts["train"]))]
+    if not (folder.path / _STOPPED).exists():
+        trainer = make_trainer(folder, callbacks, accumulate=accumulate, validate_every=recipe.validate_every)
+        module.train()
+        resume = folder.resume if folder.resume.exists() else None
+        trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    module.load_state_dict(load_file(folder.path / "best.safetensors"))
+    best: dict[str, Any] = json.loads((folder.path / "best.json").read_text())
+    return best
+
+
+@torch.inference_mode()
+def _measure(
+    folder: RunFolder, module: DownstreamModule, task: CineTask, source: GridSource, parts: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures of every held-out part, its predictions as a table; and whether the run stopped early."""
+    module.eval()
+    metrics = {}
+    for part, keys in parts.items():
+        rows, metrics[part] = task.report(module.model, source, keys)
+        _write_rows(folder.path / f"predictions_{part}.csv", rows)
+    stopped = folder.path / _STOPPED
+    return metrics, {"stopped_early": json.loads(stopped.read_text())["epoch"]} if stopped.exists() else {}
+
+
+def _write_rows(path: Path, rows: Rows) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
