@@ -169,4 +169,4 @@ def _moved(frames: Labels, k: int, t: int, rng: np.random.Generator) -> npt.NDAr
     shift = np.clip(np.round(rng.normal(0.0, 1.2, 2)), -4, 4).astype(int)
     if not 0 <= k < len(frames):
         return None
-    return np.roll(frames[k, t], shift, axis=(0, 1)).astype(np.float32)
+    return np.asarray(np.roll(frames[k, t], shift, axis=(0, 1)), dtype=np.float32)

@@ -66,7 +66,8 @@ def _pair(built: dict[str, Any], kind: str, tensors: dict[str, torch.Tensor], fo
 def save_segmenter(segmenter: Segmenter, folder: str | Path) -> Path:
     """Write a segmenter's folder, its weights halved to 16 bits; returns the folder."""
     folder = Path(folder)
-    tensors, built = {}, {}
+    tensors: dict[str, torch.Tensor] = {}
+    built: dict[str, dict[str, Any]] = {}
     for kind, pair in (("short", segmenter.short), ("long", segmenter.long)):
         if pair is None:
             continue

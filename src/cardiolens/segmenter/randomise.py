@@ -27,20 +27,20 @@ def bent_grid(windows: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """Sampling grids (batch, side, side, 2) in pixels (col, row) of the source images.
 
     Args:
-        windows: (batch, 3) middle row, middle col and side in pixels; turned, mirrored, stretched and bent about it.
+        windows: (batch, 3) middle row, middle col and side in pixels; turned (most by up to 45
+            degrees), stretched and bent about it; never mirrored, as no image is.
     """
     batch = len(windows)
     u = (torch.arange(side) + 0.5) / side - 0.5
     base = torch.stack(torch.meshgrid(u, u, indexing="ij")[::-1], dim=-1).expand(batch, -1, -1, -1)
-    anyhow = _rand(batch, generator) < 0.25
-    angle = torch.where(anyhow, _uniform(batch, -math.pi, math.pi, generator), _uniform(batch, -0.7, 0.7, generator))
-    mirror = torch.where(anyhow & (_rand(batch, generator) < 0.5), -1.0, 1.0)
+    anyhow = _rand(batch, generator) < 0.2
+    angle = torch.where(anyhow, _uniform(batch, -math.pi, math.pi, generator), _uniform(batch, -0.8, 0.8, generator))
     stretch = _uniform(batch, -0.14, 0.14, generator).exp()
     shear = _uniform(batch, -0.12, 0.12, generator)
     cos, sin = angle.cos(), angle.sin()
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
     form = torch.zeros(batch, 2, 2)
-    form[:, 0, 0], form[:, 0, 1], form[:, 1, 1] = mirror * stretch, shear, 1 / stretch
+    form[:, 0, 0], form[:, 0, 1], form[:, 1, 1] = stretch, shear, 1 / stretch
     base = base @ (turn @ form).transpose(1, 2)[:, None]
     for cells, size in ((3, 0.022), (6, 0.009)):
         strength = size * _uniform(batch, 0.0, 1.0, generator) * (_rand(batch, generator) < 0.75)
@@ -103,7 +103,7 @@ def _trabeculae(images: Tensor, labels: Tensor, generator: torch.Generator) -> T
     """Papillary muscle and trabeculae in the ventricles, as dark as the wall; the masks count them as blood.
 
     They grow inwards from the wall, as fingers, as broad pillars and as a rim all round, and lie free as knots; in
-    systole they may fill most of a cavity, which is why their reach is drawn from little to nearly everything.
+    systole they may fill most of a cavity, so their reach is drawn from little to most of the way.
     """
     batch, side = len(images), images.shape[-1]
     muscle = labels[:, 2:3]
@@ -142,14 +142,14 @@ def _from_wall(cavity: Tensor) -> tuple[Tensor, Tensor]:
 def _grown(angle: Tensor, generator: torch.Generator) -> Tensor:
     """How far muscle reaches inwards at each angle, as a share of the way to the middle; below 0 is not at all."""
     batch = len(angle)
-    rim = _some(batch, 0.0, 0.45, 0.6, generator)[:, 0]
+    rim = _some(batch, 0.0, 0.32, 0.6, generator)[:, 0]
     reach = rim - 0.12
     for _ in range(3):  # pillars
         away = (
             torch.remainder(angle - _uniform(batch, 0.0, 6.2832, generator).view(-1, 1, 1) + math.pi, 6.2832) - math.pi
         )
         width = _uniform(batch, 0.12, 0.55, generator).view(-1, 1, 1)
-        reach = reach + _some(batch, 0.2, 0.95, 0.6, generator)[:, 0] * torch.exp(-0.5 * (away / width) ** 2)
+        reach = reach + _some(batch, 0.15, 0.75, 0.55, generator)[:, 0] * torch.exp(-0.5 * (away / width) ** 2)
     fingers = _some(batch, 0.0, 0.35, 0.6, generator)[:, 0]
     for count in (5, 9, 14):
         phase = _uniform(batch, 0.0, 6.2832, generator).view(-1, 1, 1)

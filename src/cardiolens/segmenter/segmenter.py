@@ -22,6 +22,7 @@ from cardiolens.segmentation import STRUCTURES, Segmentation
 from cardiolens.segmenter.channels import channels_of, normalised
 from cardiolens.segmenter.crop import Window
 from cardiolens.segmenter.tidy import main_piece, tidy
+from cardiolens.segmenter.upright import Turn, turn_of
 from cardiolens.study import Cine, Study, View
 
 Progress = Callable[[int, int], None]
@@ -97,7 +98,8 @@ class Segmenter:
     def segment(self, cine: Cine, *, progress: Callable[[int], None] | None = None) -> Segmentation:
         """Segment one cine; `progress` is called with the number of frames done."""
         pair = self.pairs[cine.view]
-        frames = _square_pixels(_frames(cine), cine)
+        turn = turn_of(cine)
+        frames = _square_pixels(_frames(cine, turn), cine, turn)
         window = self._locate(pair, frames)
         if window is None:
             empty, nowhere = np.zeros(cine.shape, dtype=np.uint8), np.full(cine.shape[:2], np.nan)
@@ -109,7 +111,7 @@ class Segmenter:
             if better is None or not better.differs(window, _MOVED):
                 break
             window = better
-        raw, sure = self._labels(pair, chances, window, frames, cine)
+        raw, sure = self._labels(pair, chances, window, frames, cine, turn)
         labels, notes = tidy(raw, pair.structures)
         confidence = np.where((labels > 0).any((2, 3)), sure, np.nan)
         return Segmentation(cine, labels, pair.structures, confidence, self.name, notes)
@@ -130,30 +132,30 @@ class Segmenter:
         return found
 
     def _cut(self, channels: Tensor, window: Window) -> Iterable[Tensor]:
-        for part in channels.split(self.batch):
+        for part in torch.split(channels, self.batch):
             absent = part.isnan().amax((2, 3), keepdim=True)
             cut = window.cut(part.nan_to_num())
             yield torch.where(absent, torch.nan, cut)
 
     def _draw(self, pair: Pair, frames: Tensor, window: Window, progress: Callable[[int], None] | None) -> Tensor:
-        """(slice * time, class, SIDE, SIDE) chances in the window; the mean of the image and its mirror image."""
+        """(slice * time, class, SIDE, SIDE) chances in the window."""
         out, done = [], 0
         for part in self._cut(channels_of(frames).flatten(0, 1), window):
             images = normalised(part)
-            out.append((pair.contour(images).softmax(1) + pair.contour(images.flip(3)).softmax(1).flip(3)) / 2)
+            out.append(pair.contour(images).softmax(1))
             done += len(part)
             if progress:
                 progress(done)
         return torch.cat(out)
 
     def _labels(
-        self, pair: Pair, chances: Tensor, window: Window, frames: Tensor, cine: Cine
+        self, pair: Pair, chances: Tensor, window: Window, frames: Tensor, cine: Cine, turn: Turn
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
         """Labels (slice, time, row, col) on the cine's grid, and the mean chance of what is labelled (slice, time)."""
         codes = np.array([0, *(STRUCTURES[name] for name in pair.structures)], dtype=np.uint8)
-        rows, cols = cine.shape[2:]
+        rows, cols = _sides(cine, turn)
         labels, sure = [], []
-        for part in chances.split(self.batch):
+        for part in torch.split(chances, self.batch):
             back = window.put_back(part[:, 1:], *frames.shape[2:])
             if back.shape[2:] != (rows, cols):
                 back = F.interpolate(back, size=(rows, cols), mode="bilinear", align_corners=False)
@@ -161,12 +163,13 @@ class Segmenter:
             inside = which > 0
             labels.append(codes[which.numpy()])
             sure.append(((top * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)).double().numpy())
-        return np.concatenate(labels).reshape(cine.shape), np.concatenate(sure).reshape(cine.shape[:2])
+        whole = np.concatenate(labels).reshape(*cine.shape[:2], rows, cols)
+        return turn.back(whole), np.concatenate(sure).reshape(cine.shape[:2])
 
 
-def _frames(cine: Cine) -> Tensor:
-    """(slice, time, row, col) float32 in [0, 1], the brightest 0.2 % cut off."""
-    frames = np.asarray(cine.frames, dtype=np.float32)
+def _frames(cine: Cine, turn: Turn) -> Tensor:
+    """(slice, time, row, col) float32 in [0, 1], the brightest 0.2 % cut off, turned."""
+    frames = turn.of(np.asarray(cine.frames, dtype=np.float32))
     if not np.isfinite(frames).all():
         raise ReadError(f"{cine.source}: pixels hold NaN or infinity; nothing can be segmented")
     low, high = float(frames.min()), float(np.percentile(frames, 99.8))
@@ -177,11 +180,17 @@ def _frames(cine: Cine) -> Tensor:
     return torch.from_numpy(np.clip((frames - low) / (high - low), 0.0, 1.0))
 
 
-def _square_pixels(frames: Tensor, cine: Cine) -> Tensor:
+def _sides(cine: Cine, turn: Turn) -> tuple[int, int]:
+    """Rows and columns after the turn."""
+    rows, cols = cine.shape[2:]
+    return (cols, rows) if turn.quarters % 2 else (rows, cols)
+
+
+def _square_pixels(frames: Tensor, cine: Cine, turn: Turn) -> Tensor:
     """Resampled along its coarser side where pixels are known not to be square."""
     if cine.spacing_mm is None:
         return frames
-    row, col = cine.spacing_mm
+    row, col = cine.spacing_mm[::-1] if turn.quarters % 2 else cine.spacing_mm
     fine = min(row, col)
     size = tuple(max(8, round(n * mm / fine)) for n, mm in zip(frames.shape[2:], (row, col), strict=True))
     if size == tuple(frames.shape[2:]):

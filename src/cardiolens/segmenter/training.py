@@ -127,4 +127,5 @@ def train(
     batches = _Rest(files, job, steps=steps, batch=batch, seed=seed)
     batches.stretch = stretch
     trainer.fit(learner, _Data(batches, workers), ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-    return learner.net.eval()
+    net: PlaneUNet = learner.net.eval()
+    return net
