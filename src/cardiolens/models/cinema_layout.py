@@ -55,7 +55,7 @@ def _slot(name: str, shape: Shape) -> Slot:
 CINEMA = Layout(
     "the authors' layout (CineMA)",
     _slot,
-    ("encoder.blocks.0.attn.kv.weight",),
+    tuple(f"enc_down_dict.{view}.linear.weight" for view in VIEW_NAMES.values()),
     {},
     re.compile(r"(?!)"),
     "MIT, if it is one of those at huggingface.co/mathpluscode/CineMA; not stated in the file",

@@ -75,6 +75,7 @@ class ResNet(nn.Module):
                     conv1_t_size=(7, 7, 7)[: len(size)],
                     conv1_t_stride=(2, 2, 1)[: len(size)],
                     num_classes=config.outputs,
+                    bias_downsample=False,
                 )
                 for view, size in config.views.items()
             }

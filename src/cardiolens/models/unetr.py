@@ -48,8 +48,8 @@ class ConvUNetRConfig:
                 f"not a valid ConvUNetR: {self.classes} classes, channels {self.channels} over a stem of "
                 f"{self.encoder.stem_channels}, dropout {self.dropout}"
             )
-        if any(not log2(ratio).is_integer() for ratio in self.encoder.patches):
-            raise CheckpointError(f"patches {self.encoder.patches} must be powers of two for a ConvUNetR")
+        if any(ratio < 2 or not log2(ratio).is_integer() for ratio in self.encoder.patches):
+            raise CheckpointError(f"patches {self.encoder.patches} must be 2, 4, 8, ... for a ConvUNetR")
         for view in self.encoder.views:
             if any(n % 2 for n in self.encoder.grid(view)[:2]):
                 raise CheckpointError(f"{view}: a token grid of {self.encoder.grid(view)} cannot be halved in plane")
