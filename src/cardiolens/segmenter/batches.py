@@ -20,6 +20,7 @@ from cardiolens.segmenter.channels import CHANNELS, normalised
 from cardiolens.segmenter.crop import SIDE, Window, smoothed
 from cardiolens.segmenter.randomise import bent_grid, disturbed
 from cardiolens.segmenter.samples import Labels, read_sample
+from cardiolens.segmenter.trabeculae import grow
 from cardiolens.study import View
 
 _ALONE, _NO_BEAT = 0.12, 0.15  # chance that a neighbour is absent, that the beat is
@@ -95,12 +96,14 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
     def _drawn(self, item: _Item, grid: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         n, phases = item.frames.shape[:2]
         k, t = divmod(int(rng.choice(n * phases, p=item.chances)), phases)
-        seen = rng.permutation(phases)[: int(rng.integers(2, phases + 1))]
-        beat = item.frames[k][np.union1d(seen, [t])].astype(np.float32)
-        low, high = beat.min(0), beat.max(0)
-        frame = item.frames[k, t].astype(np.float32)
+        seen = np.union1d(rng.permutation(phases)[: int(rng.integers(2, phases + 1))], [t])
         beside = (k - 1, k + 1) if rng.random() < 0.5 else (k + 1, k - 1)
-        before, after = (_moved(item.frames, at, t, rng) for at in beside)
+        at = [(k, int(phase)) for phase in seen] + [(plane, t) for plane in beside if 0 <= plane < n]
+        frames = np.stack([item.frames[place] for place in at]).astype(np.float32)
+        grow(frames, np.stack([item.labels[place] for place in at]), rng)
+        beat, others = frames[: len(seen)], iter(frames[len(seen) :])
+        low, high, frame = beat.min(0), beat.max(0), beat[int(np.searchsorted(seen, t))]
+        before, after = (_moved(next(others), rng) if 0 <= plane < n else None for plane in beside)
         planes = [frame, before, after, (low + high) / 2, high - low]
         present = torch.tensor([p is not None for p in planes])
         present[1:3] &= torch.from_numpy(rng.random(2) > _ALONE)
@@ -109,9 +112,9 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         classes = self._classes(item.labels[k, t])
         step = float((grid[0, 1] - grid[0, 0]).norm())
         rows, cols = frame.shape
-        at = (2 * grid + 1) / torch.tensor([cols, rows]) - 1
+        where = (2 * grid + 1) / torch.tensor([cols, rows]) - 1
         both = torch.cat([smoothed(image[None], step), smoothed(classes[None], step)], dim=1)
-        both = F.grid_sample(both, at[None], align_corners=False)[0]
+        both = F.grid_sample(both, where[None], align_corners=False)[0]
         labels = both[len(CHANNELS) :]
         return both[: len(CHANNELS)], torch.cat([1 - labels.sum(0, keepdim=True), labels]), present
 
@@ -164,9 +167,7 @@ def _cut_by_the_valve(labels: Labels) -> npt.NDArray[np.bool_]:
     return np.asarray(touching > 0.15 * np.sqrt(cavity.sum((2, 3)) + 1.0))
 
 
-def _moved(frames: Labels, k: int, t: int, rng: np.random.Generator) -> npt.NDArray[np.float32] | None:
-    """Plane k in another breath-hold; None beyond the stack."""
+def _moved(frame: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Seen in another breath-hold."""
     shift = np.clip(np.round(rng.normal(0.0, 1.2, 2)), -4, 4).astype(int)
-    if not 0 <= k < len(frames):
-        return None
-    return np.asarray(np.roll(frames[k, t], shift, axis=(0, 1)), dtype=np.float32)
+    return np.asarray(np.roll(frame, shift, axis=(0, 1)))

@@ -1,18 +1,17 @@
 """Domain randomisation on batches: shapes, contrasts, artefacts and fields of view that no scanner of the phantom has.
 
 The network must not learn how the phantom looks.  So after the phantom's own anatomy and physics, every batch is bent,
-its tissues get other brightness one by one, trabeculae are grown into the cavities, and the image is blurred, shaded,
-and made noisy.  Masks are bent with the image and never otherwise changed.  All strengths are this package's choice.
+its tissues get other brightness one by one, and the image is blurred, shaded, and made noisy.  `trabeculae` has grown
+muscle into its cavities before.  Masks are bent with the image and never otherwise changed.  All strengths are this
+package's choice.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 
@@ -62,7 +61,6 @@ def disturbed(images: Tensor, labels: Tensor, generator: torch.Generator) -> Ten
     side = images.shape[-1]
     batch = len(images)
     images = _tissues(images, labels, generator)
-    images = _trabeculae(images, labels, generator)
     images = images.clamp(min=0) ** (_normal(batch, 0.28, generator).exp().view(-1, 1, 1, 1))
     images = images * (smooth_field(batch, 1, 2, side, generator) * _some(batch, 0.0, 0.45, 0.7, generator)).exp()
     images = _blur(images, generator)
@@ -97,66 +95,6 @@ def _tissues(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tens
 
 def _soft(labels: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(labels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-
-
-def _trabeculae(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Papillary muscle and trabeculae in the ventricles, as dark as the wall; the masks count them as blood.
-
-    They grow inwards from the wall, as fingers, as broad pillars and as a rim all round, and lie free as knots; in
-    systole they may fill most of a cavity, so their reach is drawn from little to most of the way.
-    """
-    batch, side = len(images), images.shape[-1]
-    muscle = labels[:, 2:3]
-    weight = muscle.sum((2, 3), keepdim=True)
-    wall = (images[:, :1] * muscle).sum((2, 3), keepdim=True) / weight.clamp(min=1e-3)
-    wall = wall * (1 + _normal(batch, 0.08, generator).view(-1, 1, 1, 1))
-    for structure, chance in ((1, 0.85), (3, 0.5)):
-        cavity = labels[:, structure]
-        depth, angle = _from_wall(cavity)
-        grown = _grown(angle, generator)
-        steep = _uniform(batch, 6.0, 25.0, generator).view(-1, 1, 1)
-        size = int(torch.randint(8, 22, (1,), generator=generator))
-        knots = smooth_field(batch, 1, size, side, generator)[:, 0] - 1.2 - 1.2 * depth
-        knots = knots - _uniform(batch, -0.2, 1.5, generator).view(-1, 1, 1)
-        dark = torch.maximum(((grown - depth) * steep).sigmoid(), (4 * knots).sigmoid())
-        dark = (dark * _soft(cavity[:, None])[:, 0])[:, None] * (weight > 20)
-        dark = dark * _some(batch, 0.55, 1.0, chance, generator)
-        changed = images[:, :4] * (1 - dark) + torch.minimum(wall, images[:, :4]) * dark
-        images = torch.cat([changed, images[:, 4:] * (1 - 0.7 * dark)], dim=1)
-    return images
-
-
-def _from_wall(cavity: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance from the edge as a share of the largest, and angle about the middle, (batch, row, col) each."""
-    depth, angle = torch.zeros_like(cavity), torch.zeros_like(cavity)
-    for number, mask in enumerate(cavity.numpy() > 0.5):
-        if mask.any():
-            away = ndimage.distance_transform_edt(mask)
-            depth[number] = torch.from_numpy(away / away.max())
-            rows, cols = np.nonzero(mask)
-            y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
-            angle[number] = torch.from_numpy(np.arctan2(y - rows.mean(), x - cols.mean()))
-    return depth, angle
-
-
-def _grown(angle: Tensor, generator: torch.Generator) -> Tensor:
-    """How far muscle reaches inwards at each angle, as a share of the way to the middle; below 0 is not at all."""
-    batch = len(angle)
-    rim = _some(batch, 0.0, 0.32, 0.6, generator)[:, 0]
-    reach = rim - 0.12
-    for _ in range(3):  # pillars
-        away = (
-            torch.remainder(angle - _uniform(batch, 0.0, 6.2832, generator).view(-1, 1, 1) + math.pi, 6.2832) - math.pi
-        )
-        width = _uniform(batch, 0.12, 0.55, generator).view(-1, 1, 1)
-        reach = reach + _some(batch, 0.15, 0.75, 0.55, generator)[:, 0] * torch.exp(-0.5 * (away / width) ** 2)
-    fingers = _some(batch, 0.0, 0.35, 0.6, generator)[:, 0]
-    for count in (5, 9, 14):
-        phase = _uniform(batch, 0.0, 6.2832, generator).view(-1, 1, 1)
-        reach = reach + 0.5 * fingers * torch.sin(count * angle + phase) * _uniform(batch, 0, 1, generator).view(
-            -1, 1, 1
-        )
-    return reach
 
 
 def _blur(images: Tensor, generator: torch.Generator) -> Tensor:
