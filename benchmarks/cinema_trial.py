@@ -61,7 +61,7 @@ class Size:
 
 SIZES = {
     # 50 minutes on one core without the rendering
-    "tiny": Size(pretrain=240, pretrain_val=16, train=80, val=10, test=30, pretrain_epochs=16, steps=200),
+    "tiny": Size(pretrain=240, pretrain_val=16, train=80, val=10, test=30, pretrain_epochs=14, steps=160),
     # minutes: shows that every step runs, and nothing else
     "micro": Size(4, 2, 10, 2, 2, 1, 2, seeds=(0,), matrix=48, phases=8, planes=4),
 }

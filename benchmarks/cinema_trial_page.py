@@ -19,10 +19,11 @@ def values(rows: Rows, metric: str, **wanted: Any) -> list[float]:
     return [float(row[metric]) for row in here if row[metric] not in ("", "nan")]
 
 
-def cell(found: list[float], digits: int) -> str:
+def cell(rows: Rows, metric: str, digits: int, **wanted: Any) -> str:
     """Mean and range over the seeds."""
+    found = values(rows, metric, **wanted)
     if not found:
-        return "not run"
+        return "none to be had" if values(rows, "dice", **wanted) else "not run"
     text = f"{statistics.mean(found):.{digits}f}"
     return text if len(found) < 2 else f"{text} ({min(found):.{digits}f} to {max(found):.{digits}f})"
 
@@ -37,7 +38,7 @@ def table(rows: Rows, share: float) -> list[str]:
         for metric, words, digits in kinds:
             if metric == "ef_mae" and structure == "LV myocardium":
                 continue
-            cells = [cell(values(rows, metric, arm=arm, labels=share, structure=structure), digits) for arm in ARMS]
+            cells = [cell(rows, metric, digits, arm=arm, labels=share, structure=structure) for arm in ARMS]
             lines.append(f"| {structure} | {words} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
@@ -87,7 +88,7 @@ def write_page(rows: Rows, path: Path, size: Size) -> None:
         f"Pretraining: {size.pretrain} patients of two phantom sites without labels, SAX, 2CH and 4CH ({told}).",
         f"Segmentation of the short axis at ED and ES: {size.train} labelled patients, {size.val} for the choice of",
         f"the epoch and {size.test} to measure, the same ones whatever share of the labels is taken; no patient is in",
-        "two parts, and none of pretraining is among them.  Model cinema-tiny, 64 x 64 x 8 voxels of 2 x 2 x 10 mm;",
+        "two parts, and none of pretraining is among them.  Model cinema-tiny, 64 x 64 x 9 voxels of 2 x 2 x 10 mm;",
         f"the UNet is cinema-unet-tiny.  Every run has about {size.steps} steps of {size.batch} samples, so runs",
         "with few labels see them more often.  These are very short runs: they compare the arms and are nobody's best.",
         "Each seed draws another share of the labels and other weights.  Masks are compared on the grid of the scan;",
@@ -141,8 +142,8 @@ def draw(rows: Rows, path: Path, size: Size) -> str | None:
             axis.set_title(structure)
             if structure == STRUCTURES[0]:
                 axis.set_ylabel("Dice, test patients (phantom)")
-            if structure == STRUCTURES[-1]:
-                axis.legend(loc="lower right")
+        axes = figure.axes[0]
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(ARMS))
         file = path.with_name(f"{path.stem}_dice.png")
         figure.savefig(file, dpi=140)
     return file.name

@@ -109,8 +109,8 @@ def phantom(
         Optional[bool],  # noqa: UP045 - as above
         typer.Option(
             "--masks/--no-masks",
-            help="Write masks of the chambers (NIfTI), beside the DICOM or under truth/ of a store. "
-            "With DICOM they are written if nothing is said, with a store not.",
+            help="Write masks of the chambers (NIfTI), beside the DICOM or under truth/ of a store; a store gets those "
+            "of ED and ES for training, too. With DICOM they are written if nothing is said, with a store not.",
         ),
     ] = None,
     crop: Annotated[

@@ -58,10 +58,9 @@ class GridAugment:
             (self._unit(len(images)) * (n - wide + 1)).long() for wide, n in zip(size, images.shape[2:], strict=True)
         ]
         for sample in chosen.nonzero()[:, 0].tolist():
-            box = tuple(
-                slice(int(start[sample]), int(start[sample]) + wide) for start, wide in zip(starts, size, strict=True)
-            )
-            out[sample][(slice(None), *box)] = 0.0
+            corners = [int(start[sample]) for start in starts]
+            box = tuple(slice(at, at + wide) for at, wide in zip(corners, size, strict=True))
+            out[sample].movedim(0, -1)[box] = 0.0
         return out
 
     def _unit(self, count: int) -> Tensor:
