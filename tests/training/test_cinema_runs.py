@@ -5,9 +5,11 @@ import json
 
 import pytest
 import torch
+import yaml
 from cine_store import SIZES, beating, write_store
 from safetensors.torch import load_file
 
+from cardiolens.cli import main
 from cardiolens.errors import CheckpointError, RecipeError, TrainingError
 from cardiolens.grid import GridSpec
 from cardiolens.hub import load_model
@@ -22,7 +24,7 @@ RUN = {
     "accelerator": "cpu",
     "sizes": SIZES,
 }
-OPTIMISER = {"lr": 2e-3, "batch": 4, "epochs": 3, "schedule": "cosine", "end_lr": 1e-5, "clip_norm": 5.0}
+OPTIMISER = {"lr": 2e-3, "batch": 4, "epochs": 2, "schedule": "cosine", "end_lr": 1e-5, "clip_norm": 5.0}
 TURNED = {"rotate_deg": 10.0, "shift": 0.05}
 
 
@@ -101,7 +103,7 @@ def test_segmentation_from_pretrained_weights_is_resumed_bitwise_and_leaves_its_
     recipe = segmentation_recipe(weights=str(pretrained), sizes={})
     whole = downstream.train_downstream(recipe, discs, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        killed_at(downstream.DownstreamModule, patch, epoch=2, batch=1)
+        killed_at(downstream.DownstreamModule, patch, epoch=1, batch=1)
         with pytest.raises(ConnectionAbortedError):
             downstream.train_downstream(recipe, discs, tmp_path / "broken")
     resumed = downstream.train_downstream(recipe, discs, tmp_path / "broken")
@@ -159,7 +161,7 @@ def test_a_unet_is_trained_by_the_same_recipe_but_not_from_weights(pretrained, d
 
 
 def test_a_value_and_a_class_are_learned_from_ed_and_es(discs, tmp_path):
-    fields = {**RUN, "views": ["SAX", "4CH"], "optimiser": {**OPTIMISER, "epochs": 2}, "validate_every": 1}
+    fields = {**RUN, "views": ["SAX", "4CH"], "optimiser": {**OPTIMISER, "epochs": 1}, "validate_every": 1}
     value = TabularRecipe.model_validate(fields)
     model = load_model(downstream.train_downstream(value, discs, tmp_path / "value"))
     assert model.config.encoder.in_channels == 2
@@ -181,7 +183,7 @@ def test_a_value_and_a_class_are_learned_from_ed_and_es(discs, tmp_path):
 
 @pytest.mark.parametrize("way", ["heat-maps", "coordinates"])
 def test_landmarks_are_learned_both_ways(way, discs, tmp_path):
-    fields = {**RUN, "way": way, "optimiser": {**OPTIMISER, "epochs": 2}, "validate_every": 1, "augment": TURNED}
+    fields = {**RUN, "way": way, "optimiser": {**OPTIMISER, "epochs": 1}, "validate_every": 1, "augment": TURNED}
     recipe = LandmarkRecipe.model_validate(fields)
     downstream.train_downstream(recipe, discs, tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
@@ -210,7 +212,7 @@ def test_studies_that_cannot_be_used_are_left_out_and_counted(tmp_path, caplog):
 
 def test_a_recipe_that_could_not_choose_its_epoch_is_refused(discs, tmp_path):
     with pytest.raises(RecipeError, match="validate_every"):
-        downstream.train_downstream(segmentation_recipe(validate_every=4), discs, tmp_path / "run")
+        downstream.train_downstream(segmentation_recipe(validate_every=3), discs, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -235,3 +237,21 @@ def test_frames_of_the_source_are_those_of_the_store_on_the_grid(discs):
     assert labels.shape == (96, 96, 8)
     assert frame[0][labels == 1].mean() > 0.8
     assert frame[0][labels == 2].mean() < 0.5
+
+
+def run_command(*words):
+    with pytest.raises(SystemExit) as stop:
+        main(list(words))
+    assert stop.value.code == 0
+
+
+def test_the_commands_run_these_recipes_by_their_kind(discs, tmp_path, capsys):
+    for name, recipe in (("masked", masked_recipe()), ("masks", segmentation_recipe())):
+        fields = recipe.model_dump(mode="json")
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(fields))
+    common = ["--store", str(discs.path), "--set", "optimiser.epochs=1"]
+    run_command("pretrain", str(tmp_path / "masked.yaml"), *common, "--out", str(tmp_path / "one"))
+    weights = ["--weights", str(tmp_path / "one" / "final"), "--out", str(tmp_path / "two")]
+    run_command("finetune", str(tmp_path / "masks.yaml"), *common, *weights)
+    assert f"model: {tmp_path / 'two' / 'final'}" in capsys.readouterr().out
+    assert load_model(tmp_path / "two" / "final").card.name == "cinema-unetr-tiny"
