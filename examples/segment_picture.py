@@ -5,7 +5,7 @@ python examples/segment_picture.py docs/images/segment_contours.webp --truth    
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -21,7 +21,7 @@ HEART = HeartParameters()
 
 
 def truth(
-    study: Study, views: tuple[View, ...] | None = None, *, progress: Callable[[int, int], None] | None = None
+    study: Study, views: Sequence[View] | None = None, *, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Segmentation, ...]:
     """What the simulated heart knows of itself."""
     cines = [cine for cine in study.cines if views is None or cine.view in views]

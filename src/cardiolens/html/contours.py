@@ -149,7 +149,7 @@ def contour_facts(study: Study, result: SegmentResult, prediction: Prediction) -
         "lvef": _number("lvef_pct", measures.lvef_pct),
         "reason": strike(measures.refused.get("lvef_pct", "")),
         "agreement": agreement(prediction, measures),
-        "rows": [row for _, rows in _groups(result)[:2] for row in rows if row["value"]],
+        "groups": [(title, [row for row in rows if row["value"]]) for title, rows in _groups(result)[:2]],
         "flags": _flags(measures, strike),
         "worst": result.worst,
         "curve": _png(curve_figure(measures, short_axis.cine if short_axis else None)),
@@ -170,7 +170,8 @@ def agreement(prediction: Prediction, measures: Measures) -> str:
     if prediction.lvef_pct is None or measures.lvef_pct is None:
         return ""
     off = measures.lvef_pct - prediction.lvef_pct
-    words = f"{abs(off):.0f} points {'above' if off > 0 else 'below'} that of the video model"
+    points = "1 point" if round(abs(off)) == 1 else f"{abs(off):.0f} points"
+    words = f"{points} {'above' if off > 0 else 'below'} that of the video model"
     words = "the same as that of the video model" if round(abs(off)) == 0 else words
     interval = prediction.interval
     if interval is None or prediction.out_of_domain:
