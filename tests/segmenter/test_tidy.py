@@ -22,6 +22,25 @@ def test_a_second_ventricle_and_islands_go_and_holes_are_filled():
     assert len(notes) == 1 and "dropped" in notes[0]
 
 
+def test_of_two_cavities_in_a_plane_the_one_that_goes_on_stays():
+    labels = np.broadcast_to(ring(), (4, 1, 48, 48)).copy()
+    labels[3, 0][labels[3, 0] == 3] = 1  # towards the apex the right ventricle is taken for the left
+    labels[0, 0] = 0
+    labels[0, 0, 2:20, 2:20] = 1  # beyond the base something large and round is
+    mended, _ = tidy(labels, SHORT)
+    assert not mended[0].any()
+    assert np.array_equal(mended[3, 0] == 1, ring() == 1)
+
+
+def test_muscle_without_cavity_stays_at_the_tip_and_nowhere_else():
+    labels = np.broadcast_to(ring(), (4, 1, 48, 48)).copy()
+    labels[0, 0] = np.where(ring(radius=4) == 1, 2, 0)
+    labels[3, 0] = 0
+    labels[3, 0, 40:46, 2:10] = 2
+    mended, _ = tidy(labels, SHORT)
+    assert np.array_equal(mended[0], labels[0]) and not mended[3].any()
+
+
 def test_nothing_stays_nothing():
     mended, notes = tidy(np.zeros((2, 2, 8, 8), np.uint8), SHORT)
     assert not mended.any() and notes == ()

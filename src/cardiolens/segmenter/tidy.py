@@ -28,7 +28,7 @@ def main_piece(heart: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def tidy(labels: npt.NDArray[np.uint8], structures: Sequence[str]) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
-    """Keep one left ventricle and one piece of every other structure a phase, and fill the holes of the cavity.
+    """Keep one left ventricle and one piece of every other structure a phase, and fill the holes of its cavity.
 
     Args:
         labels: (slice, time, row, col).
@@ -42,18 +42,66 @@ def tidy(labels: npt.NDArray[np.uint8], structures: Sequence[str]) -> tuple[npt.
         phase = labels[:, t]
         for name in names:
             out[:, t][_largest(phase == STRUCTURES[name])] = STRUCTURES[name]
-        ventricle = _largest((phase == _LV) | (phase == _MUSCLE))
-        out[:, t][ventricle] = phase[ventricle]
-        for plane in out[:, t]:
-            cavity = plane == _LV
-            if cavity.any():
-                plane[ndimage.binary_fill_holes(cavity) & ~cavity] = _LV
+        cavity = _one_cavity(phase == _LV)
+        muscle = _touching(phase == _MUSCLE, cavity)
+        out[:, t][muscle] = _MUSCLE
+        out[:, t][cavity] = _LV
     before, dropped = int((labels > 0).sum()), int(((labels > 0) & (out == 0)).sum())
     if dropped > 0.02 * max(before, 1):
         return out, (
             f"{100 * dropped / before:.0f} % of the labelled pixels lay apart from the heart and were dropped",
         )
     return out, ()
+
+
+def _one_cavity(cavity: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Of the pieces in every plane those that go on from plane to plane: the chain that is largest and roundest.
+
+    Holes are filled.  A piece that lies over nothing of the plane before is none of the ventricle's.
+    """
+    planes = [_pieces(plane) for plane in cavity]
+    best, out = 0.0, np.zeros_like(cavity)
+    for start, pieces in enumerate(planes):
+        for worth, piece in pieces:
+            chain = {start: piece}
+            total = worth
+            for way in (range(start + 1, len(planes)), range(start - 1, -1, -1)):
+                last = piece
+                for k in way:
+                    over = [(int((other & last).sum()), other_worth, other) for other_worth, other in planes[k]]
+                    shared, more, last = max(over, key=lambda each: each[0], default=(0, 0.0, last))
+                    if shared == 0:
+                        break
+                    chain[k] = last
+                    total += more
+            if total > best:
+                best, out = total, np.zeros_like(cavity)
+                for k, mask in chain.items():
+                    out[k] = mask
+    return out
+
+
+def _pieces(plane: npt.NDArray[np.bool_]) -> list[tuple[float, npt.NDArray[np.bool_]]]:
+    """Connected pieces of a plane, filled, each with its worth: area times roundness."""
+    found, n = ndimage.label(plane)
+    out = []
+    for number in range(1, n + 1):
+        piece = ndimage.binary_fill_holes(found == number)
+        area = float(piece.sum())
+        edge = float((piece & ~ndimage.binary_erosion(piece)).sum())
+        out.append((area * min(1.0, 4 * np.pi * area / max(edge, 1.0) ** 2), piece))
+    return out
+
+
+def _touching(muscle: npt.NDArray[np.bool_], cavity: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pieces of muscle that touch the cavity of their plane; beyond its ends, those that lie over the cavity there."""
+    out = np.zeros_like(muscle)
+    for k in range(len(muscle)):
+        pieces, n = ndimage.label(muscle[k] | cavity[k])
+        beside = cavity[k] if cavity[k].any() else cavity[max(k - 1, 0) : k + 2].any(0)
+        keep = np.unique(pieces[beside & (pieces > 0)]) if n else []
+        out[k] = np.isin(pieces, keep) & muscle[k]
+    return out & ~cavity
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
