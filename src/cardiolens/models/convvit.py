@@ -43,7 +43,7 @@ def predictions(logits: Tensor, kind: Kind, offset: Sequence[float], scale: Sequ
     if kind == "classification":
         return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
     if kind == "coordinates":
-        return logits.unflatten(1, (-1, 2))
+        return logits.reshape(len(logits), -1, 2)
     if kind == "raw":
         raise InputError(
             "the file does not say what its logits are: set model.config = dataclasses.replace(model.config, "

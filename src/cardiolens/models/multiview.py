@@ -25,12 +25,14 @@ Masks = Mapping[str, Tensor]
 def convolution(size: int, wide: int, out: int, *, kernel: int, stride: int = 1, groups: int = 1) -> nn.Module:
     """A convolution of planes (size 2) or stacks (size 3): in-plane kernel; "same" where the stride is 1, and then as
     wide in depth; a strided one has kernel = stride and leaves the depth alone."""
-    if stride > 1:
-        kernels = (kernel, kernel, 1)[:size]
-        kind = nn.Conv2d if size == 2 else nn.Conv3d
-        return kind(wide, out, kernels, stride=kernels)
-    kind = nn.Conv2d if size == 2 else nn.Conv3d
-    return kind(wide, out, kernel, padding=kernel // 2, groups=groups)
+    kind: Any = nn.Conv2d if size == 2 else nn.Conv3d
+    kernels, padding = (kernel, kernel, 1)[:size], kernel // 2
+    made: nn.Module = (
+        kind(wide, out, kernels, stride=kernels)
+        if stride > 1
+        else kind(wide, out, kernel, padding=padding, groups=groups)
+    )
+    return made
 
 
 def channels_last(layer: nn.Module, x: Tensor) -> Tensor:
@@ -57,7 +59,8 @@ class MaskedConvBlock(Recomputed):
         if visible is not None:
             y = y * visible
         x = x + self.conv2(channels_last(self.dw_conv, y))
-        return x + self.mlp(self.norm2(x))
+        found: Tensor = x + self.mlp(self.norm2(x))
+        return found
 
 
 class Scale(nn.Module):

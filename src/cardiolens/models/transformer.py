@@ -113,7 +113,8 @@ class Block(Recomputed):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """x (batch, n, width), context (batch, m, width) -> (batch, n, width)."""
         x = x + self.drop_path(self.attn(self.norm1(x), context))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        found: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
+        return found
 
 
 def initialise(model: nn.Module) -> None:

@@ -103,8 +103,8 @@ class Climb(nn.Module):
     def __init__(self, size: int, wide: int, out: int, dropout: float) -> None:
         super().__init__()
         step = (2, 2, 1)[:size]
-        kind = nn.ConvTranspose2d if size == 2 else nn.ConvTranspose3d
-        self.up = kind(wide, out, step, stride=step)
+        kind: Any = nn.ConvTranspose2d if size == 2 else nn.ConvTranspose3d
+        self.up: nn.Module = kind(wide, out, step, stride=step)
         self.blocks = nn.ModuleList(ResidualBlock(size, out, out, dropout) for _ in range(2))
 
     def forward(self, x: Tensor, level: Tensor | None) -> Tensor:
@@ -142,7 +142,7 @@ class ViewDecoder(nn.Module):
     def forward(self, image: Tensor, tokens: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """image (batch, channel, row, col[, depth]), tokens (batch, tokens, width), skips as of the stem -> logits
         (batch, classes, row, col[, depth])."""
-        grid = tokens.unflatten(1, self.grid)
+        grid = tokens.reshape(len(tokens), *self.grid, -1)
         inputs = (*skips, grid, channels_last(self.down, grid))
         levels = [self.image(image.movedim(1, -1))]
         levels += [block(x) for block, x in zip(self.levels, inputs, strict=True)]

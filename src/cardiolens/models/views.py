@@ -78,7 +78,7 @@ class EncoderConfig:
             raise InputError(f"CineMA has no size {size!r}; there are {', '.join(CINEMA_SIZES)}")
         whole = cls(**CINEMA_SIZES[size]["encoder"])
         chosen = whole if views is None else whole.only(views)
-        resized = chosen.views | {name: tuple(n) for name, n in (sizes or {}).items()}
+        resized = dict(chosen.views) | {name: tuple(n) for name, n in (sizes or {}).items()}
         return replace(chosen, views=resized, in_channels=in_channels, drop_path=drop_path)
 
     def only(self, views: Sequence[str]) -> EncoderConfig:
