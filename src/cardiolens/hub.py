@@ -94,12 +94,16 @@ def load_model(
     Returns:
         By name a `DualEncoder` ("shad-..."), a `GatedAttentionMIL` ("shad-mil-..."), a `ConvMAE` ("cinema-base" and the
         other sizes), a `ConvUNetR` ("cinema-unetr-..."), a `ConvViT` ("cinema-convvit-...") or a baseline (`UNet`,
-        `ResNet`); each carries a `card`.
+        `ResNet`), a `Segmenter` ("segmenter"); each carries a `card`.
 
     Raises:
         CheckpointError: naming the file or the tensors at fault and what to do.
     """
     entry, wanted = _entry_and_weights(name, weights)
+    if entry.family == "segmenter":
+        from cardiolens.segmenter import load_segmenter
+
+        return load_segmenter(wanted) if wanted is not None else load_segmenter()
     if wanted is None:
         if legacy_keys or kinetics:
             raise CheckpointError("legacy_keys and kinetics say how to read a checkpoint: give weights= as well")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from cardiolens.errors import CheckpointError
 from cardiolens.models.cinema_sizes import CINEMA_SIZES, grid_transform, spacing_of
 
-Family = Literal["dual", "mil", "convmae", "convvit", "unetr", "unet", "resnet"]
+Family = Literal["dual", "mil", "convmae", "convvit", "unetr", "unet", "resnet", "segmenter"]
 
 NON_COMMERCIAL = "CC-BY-NC 4.0 (no commercial use)"
 
@@ -36,7 +36,7 @@ class ModelEntry:
     Attributes:
         family: "dual" for a video (and text) encoder, "mil" for a head over the clips of a study; of CineMA "convmae"
             for the autoencoder, "convvit" for one with heads, "unetr" for a segmenter, and its baselines "unet" and
-            "resnet".
+            "resnet"; "segmenter" for the bundled one, whose networks its card describes.
         architecture, transform: as in the card.
         hub: published weights by tag.
     """
@@ -161,6 +161,7 @@ def _baselines() -> list[ModelEntry]:
 MODELS: Mapping[str, ModelEntry] = {
     entry.name: entry
     for entry in (
+        ModelEntry("segmenter", "segmenter", "chambers on cines of any view, without geometry: two small U-Nets", {}),
         ModelEntry(
             "shad-mvit-b16",
             "dual",

@@ -11,11 +11,12 @@ from cardiolens.phantom.anatomy.planes import HeartFrame, heart_frame
 from cardiolens.phantom.anatomy.sampling import FlatTables, Sampler
 from cardiolens.phantom.heart import HeartParameters
 from cardiolens.phantom.render import SHIFTS, TRIGGER_DELAY
+from cardiolens.segmentation import STRUCTURES
 from cardiolens.study import Cine
 
 FloatArray = npt.NDArray[np.float64]
 
-MASK_LABELS = {"LV cavity": 1, "LV myocardium": 2, "RV cavity": 3, "LA": 4, "RA": 5}
+MASK_LABELS = STRUCTURES
 _REACH_MM = 12.0  # how far from a plane a landmark may lie and still count as seen
 
 
