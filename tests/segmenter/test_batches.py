@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from segmenter_samples import SHORT, write_samples
+from segmenter_samples import SHORT, ring, write_samples
 
 from cardiolens.errors import TrainingError
-from cardiolens.segmenter.batches import Batches, Job
+from cardiolens.segmenter.batches import Batches, Job, _chances
 from cardiolens.segmenter.crop import SIDE
 from cardiolens.study import View
 
@@ -41,13 +41,10 @@ def test_samples_without_the_view_are_an_error(tmp_path):
         Batches(write_samples(tmp_path), Job("contour", (View.CH4,), SHORT), steps=1)
 
 
-def test_frames_that_the_valve_cuts_never_come(tmp_path):
-    from cardiolens.segmenter.batches import _chances
-
-    labels = np.zeros((3, 2, 20, 20), np.uint8)
-    labels[:, :, 5:15, 5:15] = 2
-    labels[:, :, 7:13, 7:13] = 1
-    labels[2, 1, 7:10, 7:13] = 4  # half of the cavity is atrium here
-    chances = _chances(labels).reshape(3, 2)
-    assert _chances(labels[:1]).shape == (2,)  # a single plane
-    assert chances[2, 1] == 0 and (chances.ravel()[:5] > 0).all() and chances.sum() == pytest.approx(1)
+def test_frames_that_the_valve_cuts_come_more_often_and_single_planes_work():
+    labels = np.broadcast_to(ring(), (3, 2, 48, 48)).copy()
+    cut = np.zeros((3, 2), dtype=bool)
+    cut[2, 1] = True
+    chances = _chances(labels, cut).reshape(3, 2)
+    assert chances[2, 1] == pytest.approx(2 * chances[0, 0]) and chances.sum() == pytest.approx(1)
+    assert _chances(labels[:1], cut[:1]).shape == (2,)

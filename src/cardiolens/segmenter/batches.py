@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from cardiolens.errors import TrainingError
 from cardiolens.segmentation import STRUCTURES
+from cardiolens.segmenter.base import whole_at_the_base
 from cardiolens.segmenter.channels import CHANNELS, normalised
 from cardiolens.segmenter.crop import SIDE, Window, smoothed
 from cardiolens.segmenter.randomise import bent_grid, disturbed
@@ -138,33 +139,26 @@ def read_sample_parts(file: Path, job: Job) -> Mapping[View, tuple[Labels, Label
 def _items(parts: Mapping[View, tuple[Labels, Labels]], job: Job) -> list[_Item]:
     wanted = [STRUCTURES[name] for name in job.structures]
     out = []
-    for frames, labels in parts.values():
+    for view, (frames, labels) in parts.items():
+        cut = np.zeros(labels.shape[:2], dtype=bool)
+        if view is View.SAX:
+            labels, cut = whole_at_the_base(labels)  # noqa: PLW2901
         window = Window.around(np.isin(labels, wanted))
         if window is not None:
-            out.append(_Item(frames, labels, window, _chances(labels)))
+            out.append(_Item(frames, labels, window, _chances(labels, cut)))
     return out
 
 
-def _chances(labels: Labels) -> npt.NDArray[np.float64]:
+def _chances(labels: Labels, cut: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Planes through the left ventricle most, those beside it nearly as often, the others now and then.
 
-    A frame of which the mitral plane cuts off part of the ventricle never comes: half a ventricle is what the anatomy
-    says there, and all or nothing what people draw.
+    Frames that the valve cuts (slice, time) come twice as often as others: they are few, and hard.
     """
     muscle = (labels == STRUCTURES["LV myocardium"]).sum((2, 3))
     beside = ndimage.binary_dilation((muscle > 0).any(1))
     chances = np.where(muscle > 0, 1.0, np.where(beside, 0.8, 0.25)[:, None])
-    if len(labels) > 1:
-        chances *= ~_cut_by_the_valve(labels)
+    chances[cut] = 2.0
     return np.asarray((chances / chances.sum()).ravel())
-
-
-def _cut_by_the_valve(labels: Labels) -> npt.NDArray[np.bool_]:
-    """(slice, time): the left ventricle shares the frame with a left atrium that touches it."""
-    cavity, atrium = labels == STRUCTURES["LV cavity"], labels == STRUCTURES["LA"]
-    cross = ndimage.generate_binary_structure(2, 1)[None, None]
-    touching = (ndimage.binary_dilation(cavity, cross, iterations=2) & atrium).sum((2, 3))
-    return np.asarray(touching > 0.15 * np.sqrt(cavity.sum((2, 3)) + 1.0))
 
 
 def _moved(frame: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -44,7 +44,7 @@ class _Growth:
             rng.uniform(0, 2 * np.pi, n),
             rng.uniform(0.08, 0.45, n),
             rng.uniform(0.1, 0.4, n),
-            float(rng.uniform(0.0, 0.13)) * float(rng.random() < 0.7),
+            float(rng.uniform(0.0, 0.17)) * float(rng.random() < 0.8),
             float(rng.uniform(0.0, 0.14)) * float(rng.random() < 0.6),
             rng.integers(4, 17, 3),
             rng.uniform(0, 2 * np.pi, 3),
