@@ -97,9 +97,9 @@ def _touching(muscle: npt.NDArray[np.bool_], cavity: npt.NDArray[np.bool_]) -> n
     """Pieces of muscle that touch the cavity of their plane; beyond its ends, those that lie over the cavity there."""
     out = np.zeros_like(muscle)
     for k in range(len(muscle)):
-        pieces, n = ndimage.label(muscle[k] | cavity[k])
+        pieces, _ = ndimage.label(muscle[k] | cavity[k])
         beside = cavity[k] if cavity[k].any() else cavity[max(k - 1, 0) : k + 2].any(0)
-        keep = np.unique(pieces[beside & (pieces > 0)]) if n else []
+        keep = np.unique(pieces[beside & (pieces > 0)])
         out[k] = np.isin(pieces, keep) & muscle[k]
     return out & ~cavity
 
