@@ -6,7 +6,8 @@ Three steps are measured, each in a process of its own, since peak memory does n
   pretraining    the masked autoencoder, four views, 75 % hidden
   segmentation   ConvUNetR on the short-axis stack
   classification ConvViT on the short-axis stack at ED and ES
-Seconds are CPU time with one thread, else of the wall; the median of the rounds after a first one.  Memory is the
+Seconds are CPU time with one thread, else of the wall; the median of the rounds after a first one, or, with
+`--rounds 0`, that first one.  Memory is the
 largest resident set of the process less what it had before the model, or the largest allocation on an accelerator; the
 model, its gradients and the images are in it, an optimiser's state is not.
 """
@@ -96,12 +97,13 @@ def report(options: argparse.Namespace) -> str:
     machine = f"{platform.machine()} CPU" if options.device == "cpu" else torch.cuda.get_device_name()
     flags = " ".join(f"--{name} {getattr(options, name)}" for name in ("size", "batch", "threads", "rounds", "device"))
     clock = "CPU time" if options.device == "cpu" and options.threads == 1 else "wall-clock time"
+    rounds = f"median of {options.rounds} round(s) after a first one" if options.rounds else "one step"
     lines = [
         "# A step of CineMA",
         "",
         f"`python benchmarks/cinema_step.py {flags} --write`, {date.today().isoformat()}, PyTorch {torch.__version__}, "
         f"{machine}, {options.threads} thread(s); size {options.size}, float32, random images and weights.  {clock}, "
-        f"median of {options.rounds} round(s) after a first one; memory beyond the imported libraries.",
+        f"{rounds}; memory beyond the imported libraries.",
         "",
         "| step | way | seconds | peak MiB | seconds to plain | memory to plain |",
         "|---|---|---|---|---|---|",
