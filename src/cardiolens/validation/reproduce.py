@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-3
 TOLERANCE_HALF = 0.02  # for weights that were rounded to float16 after their figures were measured
+_QUANTILE = 3.0  # times the tolerance: the interval is one residual of few, and moves further than a mean
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def reproduce(
         split: split.json of the run; None takes the one beside the model folder.
         folder: where features of clips are kept, so that a call after a stop goes on; None keeps none.
         tolerance: largest difference, in the figure's own unit (percent points for the MAE of LVEF); None for 0.001,
-            or 0.02 where the weights are stored as float16.
+            or 0.02 where the weights are stored as float16.  The half-width of the interval may differ by three times
+            that.
 
     Raises:
         CheckpointError: a card without figures, another store or split than the card's, or no split at all.
@@ -177,7 +179,8 @@ def _of_task(
     if conformal and "calibration" in parts.parts:
         pred, truth = _value_columns(task, name, parts, "calibration", readings, labels)
         half = _attempt(lambda: split_conformal(np.abs(pred - truth).tolist(), float(conformal["coverage"])))
-        yield _compared(name, "calibration", "half-width of the interval", conformal["quantile"], half, tolerance)
+        card, words = conformal["quantile"], "half-width of the interval"
+        yield _compared(name, "calibration", words, card, half, _QUANTILE * tolerance)
 
 
 def _value_columns(
