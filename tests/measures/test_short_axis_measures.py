@@ -237,3 +237,15 @@ def test_a_volume_needs_positions(make_bullet, make_stack, beat) -> None:
 
     with pytest.raises(GeometryError, match="known positions"):
         slabs_mm(make_stack(make_bullet(10, beat), slice_positions_mm=None).cine)
+
+
+def test_a_ring_of_muscle_that_is_open_at_the_base_is_flagged_with_what_it_weighs(
+    make_bullet, make_stack, beat
+) -> None:
+    labels = make_bullet(10, beat)
+    last = labels[-1]
+    last[(last == 2) & (np.arange(64)[:, None] < 30)] = 0
+    found = measure([make_stack(labels)])
+    (at_ed, *_) = [flag for flag in found.flags if flag.code == "open_ring"]
+    assert at_ed.severity == "warning" and at_ed.words.startswith("ED, plane 10:") and "of the volume" in at_ed.words
+    assert "open_ring" not in _codes(measure([make_stack(make_bullet(10, beat))]))

@@ -26,7 +26,7 @@ def test_a_ring_that_is_open_on_one_side_is_drawn_whole():
 
 
 def test_a_sliver_of_ventricle_is_drawn_as_none():
-    drawn, cut = whole_at_the_base(stack(17))
+    drawn, cut = whole_at_the_base(stack(20))
     assert cut[2, 0] and not np.isin(drawn[2, 0], (1, 2)).any()
     assert (drawn[2, 0] == 3).any()  # the right ventricle stays
 

@@ -41,6 +41,15 @@ def test_muscle_without_cavity_stays_at_the_tip_and_nowhere_else():
     assert np.array_equal(mended[0], labels[0]) and not mended[3].any()
 
 
+def test_a_cavity_with_muscle_less_than_half_way_round_counts_only_where_planes_are_no_rings():
+    labels = np.broadcast_to(ring(), (4, 1, 48, 48)).copy()
+    labels[3, 0][(labels[3, 0] == 2) & (np.arange(48)[:, None] < 30)] = 0
+    kept, _ = tidy(labels, SHORT)
+    dropped, _ = tidy(labels, SHORT, rings=True)
+    assert (kept[3] == 1).any() and not (dropped[3] == 1).any()
+    assert np.array_equal(dropped[:3], labels[:3])
+
+
 def test_nothing_stays_nothing():
     mended, notes = tidy(np.zeros((2, 2, 8, 8), np.uint8), SHORT)
     assert not mended.any() and notes == ()

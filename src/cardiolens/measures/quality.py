@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
 
 from cardiolens.measures.flags import Flag
 from cardiolens.measures.phases import HeartPhases, roughness
@@ -14,6 +16,7 @@ from cardiolens.study import FloatArray
 
 _FEW = 6  # planes
 _OPEN = 0.35  # cavity of the last plane, as a share of the largest, from which the stack is taken to end too early
+_CLOSED = 0.9  # of a cavity's edge that muscle must go along
 _SHIFT = 0.4  # radii that a plane's centre may lie off the line through its neighbours'
 _ROUGH = 1.4
 _SURE = 0.7
@@ -28,6 +31,7 @@ def stack_flags(
     notes: list[str] = []
     if "LV cavity" in curves:
         flags += _coverage(segmentation, phases)
+        flags += _open_rings(segmentation, phases)
         flags += _gaps(segmentation, curves["LV cavity"])
         flags += _edge(segmentation)
         flags += _jumps(segmentation, phases)
@@ -112,6 +116,34 @@ def _coverage(segmentation: Segmentation, phases: HeartPhases) -> list[Flag]:
             f"{100 * areas[end] / areas.max():.0f} % of the largest cavity at ED"
         )
         flags.append(Flag(code, "warning" if still else "info", words))
+    return flags
+
+
+def muscle_round(cavity: npt.NDArray[np.bool_], muscle: npt.NDArray[np.bool_]) -> float:
+    """Share of a cavity's edge along which muscle lies within two pixels, in one plane; 0 without cavity."""
+    edge = ndimage.binary_dilation(cavity) & ~cavity
+    return float((ndimage.binary_dilation(muscle, iterations=2) & edge).sum() / max(int(edge.sum()), 1))
+
+
+def _open_rings(segmentation: Segmentation, phases: HeartPhases) -> list[Flag]:
+    """The outermost planes of the LV at ED and ES whose muscle is no closed ring, and what they weigh."""
+    if "LV myocardium" not in segmentation.structures:
+        return []
+    cavity, muscle = segmentation.mask("LV cavity"), segmentation.mask("LV myocardium")
+    flags = []
+    for name, phase in (("ED", phases.ed), ("ES", phases.es)):
+        if phase is None or len(cavity) < 2:
+            continue
+        areas = cavity[:, phase].sum((1, 2))
+        held = np.flatnonzero(areas)
+        found = {int(k): muscle_round(cavity[k, phase], muscle[k, phase]) for k in {*held[:2], *held[-2:]}}
+        for k, share in sorted(found.items()):
+            if share < _CLOSED and areas[k] > 0.05 * areas.sum():
+                words = (
+                    f"{name}, {plane_words([k])}: muscle goes round {100 * share:.0f} % of the cavity; atrium or "
+                    f"outflow tract may be counted here, {100 * areas[k] / areas.sum():.0f} % of the volume at {name}"
+                )
+                flags.append(Flag("open_ring", "warning", words))
     return flags
 
 

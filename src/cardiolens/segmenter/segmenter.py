@@ -112,7 +112,7 @@ class Segmenter:
                 break
             window = better
         raw, sure = self._labels(pair, chances, window, frames, cine, turn)
-        labels, notes = tidy(raw, pair.structures)
+        labels, notes = tidy(raw, pair.structures, rings=cine.view is View.SAX)
         confidence = np.where((labels > 0).any((2, 3)), sure, np.nan)
         return Segmentation(cine, labels, pair.structures, confidence, self.name, notes)
 

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cardiolens.measures.quality import muscle_round
 from cardiolens.segmentation import STRUCTURES
 
 _LV, _MUSCLE = STRUCTURES["LV cavity"], STRUCTURES["LV myocardium"]
+_HALF = 0.5
 _THROUGH = np.zeros((3, 3, 3), dtype=bool)  # (slice, row, col): neighbours within a plane, and straight above
 _THROUGH[1] = ndimage.generate_binary_structure(2, 1)
 _THROUGH[:, 1, 1] = True
@@ -27,11 +29,16 @@ def main_piece(heart: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(heart * near * (heart > 0.3), dtype=np.float32)
 
 
-def tidy(labels: npt.NDArray[np.uint8], structures: Sequence[str]) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+def tidy(
+    labels: npt.NDArray[np.uint8], structures: Sequence[str], *, rings: bool = False
+) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
     """Keep one left ventricle and one piece of every other structure a phase, and fill the holes of its cavity.
 
     Args:
         labels: (slice, time, row, col).
+        rings: short-axis planes, in which a cavity counts where muscle goes at least half of the way round it; the
+            others, at the base, are atrium or outflow tract (the usual rule; Schulz-Menger et al., J Cardiovasc Magn
+            Reson 2020;22:19).
 
     Returns:
         The mended labels, and a note where more than 2 % of what was labelled has gone.
@@ -44,6 +51,10 @@ def tidy(labels: npt.NDArray[np.uint8], structures: Sequence[str]) -> tuple[npt.
             out[:, t][_largest(phase == STRUCTURES[name])] = STRUCTURES[name]
         cavity = _one_cavity(phase == _LV)
         muscle = _touching(phase == _MUSCLE, cavity)
+        if rings and muscle.any():
+            for k in np.flatnonzero(cavity.any((1, 2))):
+                if muscle_round(cavity[k], muscle[k]) < _HALF:
+                    cavity[k] = muscle[k] = False
         out[:, t][muscle] = _MUSCLE
         out[:, t][cavity] = _LV
     before, dropped = int((labels > 0).sum()), int(((labels > 0) & (out == 0)).sum())
