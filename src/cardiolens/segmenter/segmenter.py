@@ -26,9 +26,9 @@ from cardiolens.segmenter.upright import Turn, turn_of
 from cardiolens.study import Cine, Study, View
 
 Progress = Callable[[int, int], None]
-_LOOKS = 6  # phases in which the heart is looked for
+_LOOKS = 5  # phases in which the heart is looked for
 _MOVED = 0.06  # share of the window by which a better one must differ to be used
-_ROUNDS = 3
+_ROUNDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +105,9 @@ class Segmenter:
             empty, nowhere = np.zeros(cine.shape, dtype=np.uint8), np.full(cine.shape[:2], np.nan)
             note = "no heart was found in the field; nothing is labelled"
             return Segmentation(cine, empty, pair.structures, nowhere, self.name, (note,))
-        for _ in range(_ROUNDS):
-            chances = self._draw(pair, frames, window, progress)
-            better = Window.around(window.put_back(1 - chances[:, :1], *frames.shape[2:]).numpy() > 0.5)
-            if better is None or not better.differs(window, _MOVED):
-                break
-            window = better
+        channels = channels_of(frames)
+        window = self._settled(pair, channels[:, _looks(frames)].flatten(0, 1), window)
+        chances = self._draw(pair, channels.flatten(0, 1), window, progress)
         raw, sure = self._labels(pair, chances, window, frames, cine, turn)
         labels, notes = tidy(raw, pair.structures, rings=cine.view is View.SAX)
         confidence = np.where((labels > 0).any((2, 3)), sure, np.nan)
@@ -118,8 +115,7 @@ class Segmenter:
 
     def _locate(self, pair: Pair, frames: Tensor) -> Window | None:
         """Look in a few phases of every plane, once over the whole field and once nearer."""
-        phases = np.unique(np.linspace(0, frames.shape[1] - 1, _LOOKS).round().astype(int))
-        channels = channels_of(frames)[:, phases].flatten(0, 1)
+        channels = channels_of(frames)[:, _looks(frames)].flatten(0, 1)
         rows, cols = frames.shape[2:]
         window, found = Window.whole(int(rows), int(cols)), None
         for _ in range(2):
@@ -137,10 +133,21 @@ class Segmenter:
             cut = window.cut(part.nan_to_num())
             yield torch.where(absent, torch.nan, cut)
 
-    def _draw(self, pair: Pair, frames: Tensor, window: Window, progress: Callable[[int], None] | None) -> Tensor:
-        """(slice * time, class, SIDE, SIDE) chances in the window."""
+    def _settled(self, pair: Pair, channels: Tensor, window: Window) -> Window:
+        """The window about what is drawn in a few phases, until it stays."""
+        rows, cols = channels.shape[2:]
+        for _ in range(_ROUNDS):
+            chances = self._draw(pair, channels, window, None)
+            better = Window.around(window.put_back(1 - chances[:, :1], int(rows), int(cols)).numpy() > 0.5)
+            if better is None or not better.differs(window, _MOVED):
+                break
+            window = better
+        return window
+
+    def _draw(self, pair: Pair, channels: Tensor, window: Window, progress: Callable[[int], None] | None) -> Tensor:
+        """(frame, class, SIDE, SIDE) chances in the window."""
         out, done = [], 0
-        for part in self._cut(channels_of(frames).flatten(0, 1), window):
+        for part in self._cut(channels, window):
             images = normalised(part)
             out.append(pair.contour(images).softmax(1))
             done += len(part)
@@ -165,6 +172,11 @@ class Segmenter:
             sure.append(((top * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)).double().numpy())
         whole = np.concatenate(labels).reshape(*cine.shape[:2], rows, cols)
         return turn.back(whole), np.concatenate(sure).reshape(cine.shape[:2])
+
+
+def _looks(frames: Tensor) -> npt.NDArray[np.int64]:
+    """A few phases over the beat."""
+    return np.unique(np.linspace(0, frames.shape[1] - 1, _LOOKS).round().astype(np.int64))
 
 
 def _frames(cine: Cine, turn: Turn) -> Tensor:
