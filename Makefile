@@ -9,7 +9,7 @@ FIND_LINKS = $$(v="$${PIP_FIND_LINKS:-$$($(PYTHON) -m pip config get global.find
 .PHONY: help install demo test lint format clean
 
 help:
-	@echo "make demo     install, then read a phantom patient from DICOM to report (under a minute after installation)"
+	@echo "make demo     install, then read a phantom patient from DICOM to report (a minute or two after installation)"
 	@echo "make test     install, lint, type-check and test"
 	@echo "make install  only the set-up, into $(VENV)"
 

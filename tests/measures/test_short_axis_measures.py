@@ -249,3 +249,11 @@ def test_a_ring_of_muscle_that_is_open_at_the_base_is_flagged_with_what_it_weigh
     (at_ed, *_) = [flag for flag in found.flags if flag.code == "open_ring"]
     assert at_ed.severity == "warning" and at_ed.words.startswith("ED, plane 10:") and "of the volume" in at_ed.words
     assert "open_ring" not in _codes(measure([make_stack(make_bullet(10, beat))]))
+
+
+def test_basal_planes_that_empty_by_es_are_flagged_when_they_weigh_much(make_bullet, make_stack, beat) -> None:
+    labels = make_bullet(10, beat)
+    labels[-1, 5:10] = 0
+    (flag,) = [flag for flag in measure([make_stack(labels)]).flags if flag.code == "base_leaves"]
+    assert flag.severity == "warning" and flag.words.startswith("plane 10 at the base")
+    assert "base_leaves" not in _codes(measure([make_stack(make_bullet(10, beat))]))

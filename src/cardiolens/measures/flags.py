@@ -18,6 +18,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "gap": "a plane is missing, or was left empty, inside the left ventricle",
         "apex_missing": "the stack ends before the apex",
         "base_missing": "the stack ends before the base",
+        "base_leaves": "much of the volume at ED lies in basal planes that hold none at ES",
         "open_ring": "muscle goes only part of the way round a cavity at an end of the ventricle: it may be atrium",
         "edge": "the left ventricle touches the edge of the image",
         "planes_jump": "a plane whose cavity does not fit its neighbours'",

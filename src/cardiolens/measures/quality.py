@@ -17,6 +17,8 @@ from cardiolens.study import FloatArray
 _FEW = 6  # planes
 _OPEN = 0.35  # cavity of the last plane, as a share of the largest, from which the stack is taken to end too early
 _CLOSED = 0.9  # of a cavity's edge that muscle must go along
+_LITTLE = 0.03  # of the volume, that a plane with an open ring may hold unremarked
+_LEAVES = 0.12  # of the volume at ED, that planes at the base may hold which are empty at ES
 _SHIFT = 0.4  # radii that a plane's centre may lie off the line through its neighbours'
 _ROUGH = 1.4
 _SURE = 0.7
@@ -32,6 +34,7 @@ def stack_flags(
     if "LV cavity" in curves:
         flags += _coverage(segmentation, phases)
         flags += _open_rings(segmentation, phases)
+        flags += _leaving_base(segmentation, phases)
         flags += _gaps(segmentation, curves["LV cavity"])
         flags += _edge(segmentation)
         flags += _jumps(segmentation, phases)
@@ -138,13 +141,33 @@ def _open_rings(segmentation: Segmentation, phases: HeartPhases) -> list[Flag]:
         held = np.flatnonzero(areas)
         found = {int(k): muscle_round(cavity[k, phase], muscle[k, phase]) for k in {*held[:2], *held[-2:]}}
         for k, share in sorted(found.items()):
-            if share < _CLOSED and areas[k] > 0.05 * areas.sum():
+            if share < _CLOSED and areas[k] > _LITTLE * areas.sum():
                 words = (
                     f"{name}, {plane_words([k])}: muscle goes round {100 * share:.0f} % of the cavity; atrium or "
                     f"outflow tract may be counted here, {100 * areas[k] / areas.sum():.0f} % of the volume at {name}"
                 )
                 flags.append(Flag("open_ring", "warning", words))
     return flags
+
+
+def _leaving_base(segmentation: Segmentation, phases: HeartPhases) -> list[Flag]:
+    """Much volume in basal planes that are ventricle at ED and nothing at ES: base that descends far, or atrium."""
+    first = apex_first(segmentation, phases.ed)
+    if phases.es is None or first is None:
+        return []
+    counts = counts_of(segmentation, "LV cavity")
+    at_ed, at_es = counts[:, phases.ed], counts[:, phases.es]
+    held = np.flatnonzero(at_ed)
+    basal = held > held.mean() if first else held < held.mean()
+    gone = held[basal & (at_es[held] == 0)]
+    share = float(at_ed[gone].sum() / at_ed.sum())
+    if share <= _LEAVES:
+        return []
+    words = (
+        f"{plane_words(int(k) for k in gone)} at the base: {100 * share:.0f} % of the volume at ED, none at ES; where "
+        "the ventricle ends there decides EDV and LVEF"
+    )
+    return [Flag("base_leaves", "warning", words)]
 
 
 def _gaps(segmentation: Segmentation, curve: VolumeCurve) -> list[Flag]:
