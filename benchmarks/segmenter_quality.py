@@ -1,6 +1,6 @@
 """The bundled segmenter on phantom hearts that it has not seen and on the real scans at hand.
 
-    python benchmarks/segmenter_quality.py --write     # docs/results/segmenter.csv, .md and segmenter_real.png
+    python benchmarks/segmenter_quality.py --write     # docs/results/segmenter.csv, .md and segmenter_real.webp
 
 Nothing real was in its training.  The phantoms are drawn as in training, by another seed, with the whole of a beat.
 The real ones are the Sunnybrook Cardiac Data of CARDIOLENS_TEST_DATA (default ../shared): 15 patients with the cavity
@@ -153,7 +153,7 @@ def main() -> None:
                 writer.writerow({k: f"{v:.4f}" if isinstance(v, float | np.floating) else v for k, v in row.items()})
         (DOCS / "segmenter.md").write_text(text, encoding="utf-8")
         if pictures:
-            draw(pictures, DOCS / "segmenter_real.png")
+            draw(pictures, DOCS / "segmenter_real.webp")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def _planes(rows: Rows) -> str:
             f"| {case} | {len(p['dice'])} | {_dice(p, 'ED'):.2f} | {_dice(p, 'ES'):.2f} | {worst:.2f} "
             f"| {p['lvef'][0]:.0f} | {p['lvef'][1]:.0f} |"
         )
-    out.append("\n![Contours of the segmenter (red) and of the experts (green)](segmenter_real.png)\n")
+    out.append("\n![Contours of the segmenter (red) and of the experts (green)](segmenter_real.webp)\n")
     return "\n".join(out)
 
 
@@ -181,4 +181,4 @@ def draw(pictures: Sequence[tuple[str, Any]], path: Path) -> None:
             image = Image.fromarray(np.hstack(tiles))
             ImageDraw.Draw(image).text((3, 2), f"{name} {phase}", fill=(255, 255, 255))
             lines.append(np.asarray(image))
-    Image.fromarray(np.vstack(lines)).save(path, optimize=True)
+    Image.fromarray(np.vstack(lines)).save(path, quality=82, method=6)
