@@ -96,7 +96,7 @@ def test_missing_columns_and_tables_are_named(table, tmp_path) -> None:
     with pytest.raises(ReadError, match="no such file"):
         read_source(tmp_path / "none.csv")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(ReadError, match="not a readable table"):
+    with pytest.raises(ReadError, match="the file is empty"):
         read_source(tmp_path / "empty.csv")
     (tmp_path / "head.csv").write_text("a,b\n")
     with pytest.raises(StatsError, match="no rows"):

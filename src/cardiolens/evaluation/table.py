@@ -69,7 +69,7 @@ def read_predictions(
     numeric, for duplicate keys where a join needs them, and where no row is left.
     """
     names = names or ColumnNames()
-    table, digest = _read_table(path)
+    table, digest = read_text_table(path)
     notes: list[str] = []
     dropped: dict[str, int] = {}
     if lenient:
@@ -97,8 +97,13 @@ def read_predictions(
     return Predictions(kept, path.name, digest, len(table), roles, dropped, tuple(notes), truth_info)
 
 
-def _read_table(path: Path) -> tuple[pd.DataFrame, str]:
-    """All columns as text, blank and NaN as missing; and the sha256 of the file."""
+def read_text_table(path: Path) -> tuple[pd.DataFrame, str]:
+    """A CSV table with a header, separated by comma, semicolon or tab: columns as text, gaps missing; and its sha256.
+
+    Raises:
+        ReadError: no such file, or no table in UTF-8.
+        StatsError: a column named twice, or no rows.
+    """
     if not path.is_file():
         raise ReadError(f"{path}: no such file; expected a CSV table")
     content = path.read_bytes()
@@ -191,7 +196,7 @@ def _join(
     notes: list[str],
 ) -> tuple[pd.DataFrame, pd.Series[str], dict[str, str]]:
     """Truth from another table by key: (rows with truth, their truth, what is known of the truth table)."""
-    truth, digest = _read_table(labels)
+    truth, digest = read_text_table(labels)
     label = _pick(truth, labels, "true value", _LABEL_IN_TRUTH_TABLE, names.label, "--label")
     if names.key is not None and names.key not in table.columns and names.key not in truth.columns:
         raise StatsError(f"no column {names.key!r} (--id); {path} has {_listed(table)}, {labels} has {_listed(truth)}")

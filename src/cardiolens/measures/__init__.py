@@ -10,6 +10,7 @@ from cardiolens.measures.figures import Measures, measure
 from cardiolens.measures.flags import CODES, SEVERITIES, Flag
 from cardiolens.measures.landmarks import Landmarks, landmarks_from_points, landmarks_of
 from cardiolens.measures.phases import HeartPhases, find_phases
+from cardiolens.measures.quality import muscle_round
 from cardiolens.measures.reference import bsa_m2, references, z_scores
 from cardiolens.measures.volumes import VolumeCurve, volume_curve
 from cardiolens.measures.wall import Walls, wall_thickness
@@ -29,6 +30,7 @@ __all__ = [
     "landmarks_from_points",
     "landmarks_of",
     "measure",
+    "muscle_round",
     "references",
     "volume_curve",
     "wall_thickness",

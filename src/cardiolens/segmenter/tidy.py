@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cardiolens.measures.quality import muscle_round
+from cardiolens.measures import muscle_round
 from cardiolens.segmentation import STRUCTURES
 
 _LV, _MUSCLE = STRUCTURES["LV cavity"], STRUCTURES["LV myocardium"]
@@ -59,9 +59,8 @@ def tidy(
         out[:, t][cavity] = _LV
     before, dropped = int((labels > 0).sum()), int(((labels > 0) & (out == 0)).sum())
     if dropped > 0.02 * max(before, 1):
-        return out, (
-            f"{100 * dropped / before:.0f} % of the labelled pixels lay apart from the heart and were dropped",
-        )
+        share = f"{100 * dropped / before:.0f} %"
+        return out, (f"{share} of the labelled pixels were dropped: apart from the heart, or at an open base",)
     return out, ()
 
 

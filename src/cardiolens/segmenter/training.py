@@ -14,24 +14,22 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cardiolens.models.plane_unet import PlaneUNet, PlaneUNetConfig
+from cardiolens.objectives import soft_dice
 from cardiolens.segmenter.batches import Batches, Job
 
 _STRETCH = 50
 
 
 def overlap_loss(logits: Tensor, shares: Tensor) -> Tensor:
-    """Cross-entropy plus one less Dice, on shares of a pixel.
+    """Cross-entropy plus one less Dice, on shares of a pixel; Dice of a class is taken over the whole batch.
 
     Args:
         logits: (batch, class, row, col); shares: likewise, summing to 1 over classes, background first.
     """
     log_chance = logits.log_softmax(1)
     entropy = -(shares * log_chance).sum(1).mean()
-    chance = log_chance.exp()[:, 1:]
-    wanted = shares[:, 1:]
-    both = (chance * wanted).sum((0, 2, 3))
-    dice = (2 * both + 1) / (chance.sum((0, 2, 3)) + wanted.sum((0, 2, 3)) + 1)
-    return entropy + 1 - dice.mean()
+    drawn, wanted = (one[:, 1:].transpose(0, 1).flatten(1)[None] for one in (log_chance.exp(), shares))
+    return entropy + soft_dice(drawn, wanted, smooth=1.0).mean()
 
 
 class Learner(L.LightningModule):

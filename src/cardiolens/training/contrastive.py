@@ -28,7 +28,7 @@ from cardiolens.training.data import ClipSource, Draw
 from cardiolens.training.pairs import ContrastBatch, ReportPairs, contrast_loader, report_tokens
 from cardiolens.training.processes import gather_pairs
 from cardiolens.training.recipe import PretrainRecipe, TextRecipe
-from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, TrainingModule, make_trainer
 from cardiolens.transforms import ClipTransform, augmix
 
 logger = logging.getLogger(__name__)
@@ -156,18 +156,6 @@ def batch_norms(model: nn.Module) -> list[nn.Module]:
     return [module for module in model.modules() if isinstance(module, _BatchNorm)]
 
 
-class KeepModel(Callback):
-    """Saves the model folder every so many epochs."""
-
-    def __init__(self, folder: RunFolder, every: int) -> None:
-        self.folder, self.every = folder, every
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every == 0 and trainer.is_global_zero and isinstance(pl_module, ContrastiveModule):
-            pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}", epoch)
-
-
 def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
     """Run, or go on with, a contrastive pretraining.
 
@@ -212,7 +200,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         "epochs": recipe.optimiser.epochs,
         **({"start": before} if before else {}),
     }
-    callbacks: list[Callback] = [KeepModel(folder, recipe.checkpoint_every), KeepState(folder)]
+    callbacks: list[Callback] = [KeepModels(folder, recipe.checkpoint_every), KeepState(folder)]
     sync = recipe.devices > 1 and not recipe.freeze_norm and bool(batch_norms(model))
     trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))], sync_norm=sync)
     resume = folder.resume if folder.resume.exists() else None

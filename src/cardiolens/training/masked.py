@@ -24,7 +24,7 @@ from cardiolens.training.cine_data import CineBatch, GridSource, RandomFrames, c
 from cardiolens.training.cine_models import refuse_other_sizes, resized, transform_of
 from cardiolens.training.cine_recipe import MaskedRecipe
 from cardiolens.training.grid_augment import GridAugment, gamma, move
-from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, TrainingModule, make_trainer
 from cardiolens.training.start import rendered_alone
 
 logger = logging.getLogger(__name__)
@@ -67,18 +67,6 @@ class MaskedModule(TrainingModule):
         assert self.model.card is not None  # noqa: S101 - given by `pretrain_masked`
         self.model.card.provenance["epoch"] = epoch
         save_model(self.model, folder)
-
-
-class KeepModels(Callback):
-    """Saves the model folder every so many epochs."""
-
-    def __init__(self, folder: RunFolder, every: int) -> None:
-        self.folder, self.every = folder, every
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every == 0 and trainer.is_global_zero and isinstance(pl_module, MaskedModule):
-            pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}", epoch)
 
 
 def pretrain_masked(recipe: MaskedRecipe, store: StudyStore, out: Path) -> Path:

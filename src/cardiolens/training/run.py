@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
@@ -199,6 +199,25 @@ class TrainingModule(L.LightningModule):
         now = time.perf_counter()
         self.stages[stage] += now - self._mark
         self._mark = now
+
+
+@runtime_checkable
+class Pretraining(Protocol):
+    """A module that can leave its model as it is after so many epochs."""
+
+    def save(self, folder: Path, epoch: int) -> None: ...
+
+
+class KeepModels(Callback):
+    """Saves the model folder every so many epochs."""
+
+    def __init__(self, folder: RunFolder, every: int) -> None:
+        self.folder, self.every = folder, every
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every == 0 and trainer.is_global_zero and isinstance(pl_module, Pretraining):
+            pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}", epoch)
 
 
 class KeepState(Callback):
