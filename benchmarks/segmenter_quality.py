@@ -1,6 +1,6 @@
 """The bundled segmenter on phantom hearts that it has not seen and on the real scans at hand.
 
-    python benchmarks/segmenter_quality.py --write     # docs/results/segmenter.csv, .md and segmenter_real.webp
+    python benchmarks/segmenter_quality.py --write     # docs/results/segmenter.*, and the LVEF error into the card
 
 Nothing real was in its training.  The phantoms are drawn as in training, by another seed, with the whole of a beat.
 The real ones are the Sunnybrook Cardiac Data of CARDIOLENS_TEST_DATA (default ../shared): 15 patients with the cavity
@@ -20,9 +20,12 @@ from typing import Any
 import numpy as np
 
 from cardiolens.contours import segment_study
+from cardiolens.models.card import Card
+from cardiolens.models.locate import local_tags
 from cardiolens.phantom import SITES, masks, render_study, sample_parameters, truth_of
 from cardiolens.segmentation import STRUCTURES
 from cardiolens.segmenter import Segmenter, load_segmenter
+from cardiolens.segmenter.bundle import NAME
 from cardiolens.stats.overlap import dice
 from cardiolens.study import Cine, View
 from cardiolens.text.conditions import CONDITION_NAMES
@@ -123,7 +126,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/results")
     args = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).parent))
-    from segmenter_quality_page import draw, page
+    from segmenter_quality_page import draw, known_error, page
 
     segmenter, pictures = load_segmenter(args.model), list[tuple[str, Any]]()
     real = Path(os.environ.get("CARDIOLENS_TEST_DATA", ROOT.parent / "shared")) / "data" / "real"
@@ -152,6 +155,10 @@ def main() -> None:
             for row in rows:
                 writer.writerow({k: f"{v:.4f}" if isinstance(v, float | np.floating) else v for k, v in row.items()})
         (DOCS / "segmenter.md").write_text(text, encoding="utf-8")
+        folder = local_tags(NAME).get(args.model, Path(args.model))
+        card = Card.read(folder / "card.json")
+        card.tasks = card.tasks | {"lvef": {"unit": "%", "measured": known_error(rows)}}
+        (folder / "card.json").write_text(card.to_json(), encoding="utf-8")
         if pictures:
             draw(pictures, DOCS / "segmenter_real.webp")
 

@@ -33,6 +33,26 @@ def page(rows: Rows, card: Card, args: argparse.Namespace) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def known_error(rows: Rows) -> list[dict[str, Any]]:
+    """How far the LVEF was off, by data set: for the card."""
+    sets = (
+        ("phantom", "lvef_pct", "phantom hearts that it had not seen"),
+        ("planes", "both LVEF", "real patients (planes at ED and ES)"),
+        ("cine", "lvef_pct", "real cine studies"),
+    )
+    out = []
+    for name, what, words in sets:
+        off = [
+            row["value"] - row["truth"]
+            for row in rows
+            if row["set"] == name and row["what"] == what and row["value"] is not None
+        ]
+        if off:
+            figures = {"mae": np.abs(off).mean(), "bias": np.mean(off), "most": np.abs(off).max()}
+            out.append({"on": words, "n": len(off)} | {key: round(float(value), 2) for key, value in figures.items()})
+    return out
+
+
 def _planes(rows: Rows) -> str:
     mine = [row for row in rows if row["set"] == "planes"]
     if not mine:

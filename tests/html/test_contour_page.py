@@ -116,3 +116,13 @@ def test_two_ejection_fractions_are_compared_by_the_interval(result, lvef, outsi
     prediction = SimpleNamespace(lvef_pct=lvef, interval=interval, out_of_domain=outside)
     assert words in agreement(prediction, replace(result.measures, lvef_pct=60.0))
     assert agreement(prediction, replace(result.measures, lvef_pct=None)) == ""
+
+
+def test_what_the_model_was_off_by_in_tests_stands_on_the_page(result):
+    measured = [{"on": "hearts & <drawings>", "n": 7, "mae": 4.4, "bias": -2.4, "most": 12.0}]
+    told = replace(result, provenance={**result.provenance, "lvef_error": measured})
+    words = "Tested on 7 hearts &amp; &lt;drawings&gt;: LVEF 4 points off on average (bias -2, at most 12)."
+    assert words in page(told)
+    assert "stands under Limits" in page(told)
+    assert "Tested on" not in page(result)
+    assert "stands under Limits" not in page(result)

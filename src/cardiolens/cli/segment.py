@@ -162,6 +162,8 @@ def _show(result: "SegmentResult", key: str, out: Path, not_written: tuple[str, 
         typer.echo(f"changed: {change.words}")
     for flag in measures.flags:
         typer.echo(str(flag), err=flag.severity != "info")
+    for words in result.known_error if measures.lvef_pct is not None else ():
+        typer.echo(words)
     for view, reason in result.skipped.items():
         typer.echo(f"not drawn: {view}: {reason}", err=True)
     for note in not_written:

@@ -97,6 +97,15 @@ class SegmentResult:
         return next((one for one in self.segmentations if one.view == view), None)
 
     @property
+    def known_error(self) -> tuple[str, ...]:
+        """How far the LVEF of the model's contours was off where that was measured, a sentence a data set."""
+        return tuple(
+            f"Tested on {one['n']} {one['on']}: LVEF {one['mae']:.0f} points off on average "
+            f"(bias {one['bias']:+.0f}, at most {one['most']:.0f})."
+            for one in self.provenance.get("lvef_error", ())
+        )
+
+    @property
     def worst(self) -> str | None:
         """The gravest severity among the flags; None without flags."""
         found = {flag.severity for flag in self.measures.flags}
@@ -303,6 +312,7 @@ def _provenance(
         "cardiolens": __version__,
         "model": card.full_name if card is not None else kept[0].source,
         "weights_sha256": card.sha256 if card is not None else None,
+        "lvef_error": card.tasks.get("lvef", {}).get("measured", []) if card is not None else [],
         "study_sha256": study_hash(study),
         "drawn_by": {str(one.view): one.source for one in kept},
         "labels_sha256": {str(one.view): hashlib.sha256(one.labels.tobytes()).hexdigest() for one in kept},

@@ -137,6 +137,7 @@ def segment_report(study: Study, result: SegmentResult, *, name: str, created: d
         cine_notes=[(str(one.view), strike(note)) for one in result.segmentations for note in one.cine.notes],
         provenance=_provenance(result, created or dt.datetime.now(dt.timezone.utc)),
         rendered=is_rendered(study),
+        known_error=result.known_error,
     )  # fmt: skip
 
 
@@ -156,6 +157,7 @@ def contour_facts(study: Study, result: SegmentResult, prediction: Prediction) -
         "pictures": [] if short_axis is None else _stills(short_axis, measures),
         "phases": _phases(measures),
         "by": strike(str(result.provenance["model"])),
+        "known_error": result.known_error,
         "skipped": [(view, strike(reason)) for view, reason in result.skipped.items()],
     }
 

@@ -6,12 +6,10 @@ import base64
 import hashlib
 from importlib import resources
 
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cardiolens.dicom.deid import Pseudonym, Scrubber
 from cardiolens.study import Cine, Study
-
-_TEMPLATES = ("report.html", "conditions.html", "contours.html", "segment.html", "flags.html")
 
 
 def environment() -> Environment:
@@ -21,7 +19,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=DictLoader({name: _part(name) for name in _TEMPLATES}),
+        loader=PackageLoader("cardiolens.html", ""),
     )
 
 
