@@ -1,4 +1,4 @@
-"""A copy of a data set into a store: studies through `cardiolens.ingest`, labels, official split, what was left out.
+"""A copy of a data set into a store: studies by `cardiolens.ingest`, labels, masks, official split, what was left out.
 
 STORE/labels.csv                     the data set's labels, beside those that were there
 STORE/splits/NAME_official.json      the publisher's split, where there is one
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from cardiolens._version import __version__
 from cardiolens.datasets.catalogue import DATASETS, find_dataset
-from cardiolens.datasets.layout import NO_OPTIONS, PARTS, Case, Dataset, Found, Label, Options, tally
+from cardiolens.datasets.drawn import annotate_cases
+from cardiolens.datasets.layout import NO_OPTIONS, PARTS, Case, Dataset, Found, Label, Options, Remark, tally
 from cardiolens.datasets.splits import Split
 from cardiolens.dicom.deid import load_key, pseudonym
 from cardiolens.errors import InputError, ReportError
@@ -45,6 +46,8 @@ class Imported:
         removed: keys of withdrawn patients that were taken out of the store.
         no_sax: keys of studies without a short axis.
         split: file of the official split, or None.
+        masked: keys of studies that have the set's masks beside them.
+        unmasked: why others have none, where the set publishes masks.
     """
 
     dataset: str
@@ -54,6 +57,8 @@ class Imported:
     removed: tuple[str, ...]
     no_sax: tuple[str, ...]
     split: Path | None
+    masked: tuple[str, ...] = ()
+    unmasked: tuple[Remark, ...] = ()
 
 
 def import_dataset(
@@ -83,8 +88,8 @@ def import_dataset(
     dataset = find_dataset(name)
     if not dataset.cines:
         raise InputError(
-            f"{name} holds no cines, which is what a store takes; its images and masks come from "
-            f"cardiolens.datasets.masks.load_masks"
+            f"{name} holds no cines, which is what a store takes; it is read where it lies, by "
+            f"cardiolens.datasets.{name}"
         )
     found = dataset.look_through(folder, options, lambda n: progress("looking", n, 0))
     opened = StudyStore(store, mode="a")
@@ -96,7 +101,8 @@ def import_dataset(
     _write_labels(opened, {keys[case.name]: case.labels for case in found.cases if case.name in keys})
     split = _write_split(opened, dataset, found.cases, keys)
     no_sax = tuple(sorted(r.key for r in result.records if r.key and _SHORT_AXIS not in r.views))
-    imported = Imported(name, result, keys, found, removed, no_sax, split)
+    masked = annotate_cases(opened, dataset, found.cases, keys, lambda n, total: progress("masks", n, total))
+    imported = Imported(name, result, keys, found, removed, no_sax, split, *masked)
     _write_summary(opened, dataset, imported)
     return imported
 
@@ -224,6 +230,8 @@ def _write_summary(store: StudyStore, dataset: Dataset, imported: Imported) -> N
         "in_store": len(imported.keys),
         "refused": sum(record.status != "ingested" for record in imported.result.records),
         "without_short_axis": len(imported.no_sax),
+        "with_masks": len(imported.masked),
+        "without_masks": tally(imported.unmasked),
         "withdrawn_and_removed": len(imported.removed),
         "skipped": tally(found.skipped),
         "remarks": tally(found.remarks),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from cardiolens.datasets import (
     acdc,
     clinical,
+    echonet,
     emidec,
     external,
     kaggle,
@@ -25,7 +26,7 @@ from cardiolens.datasets.layout import Dataset
 from cardiolens.errors import InputError
 
 _MASKED = (acdc, mnms, mnms2, emidec, myops, rescan, sunnybrook, sunnybrook_edes, ukbb_cardiac)
-_PUBLIC = (ukb, kaggle, *_MASKED, landmark)
+_PUBLIC = (ukb, kaggle, *_MASKED, landmark, echonet)
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {module.DATASET.name: module.DATASET for module in (*_PUBLIC, clinical, external)}
 )
