@@ -11,26 +11,18 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
-from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage, generate_uid
 
 from cardiolens._version import __version__
-from cardiolens.dicom.files import FileRef, open_files
-from cardiolens.dicom.headers import Frame, read_headers
-from cardiolens.dicom.pixels import DicomFrames, FrameRef, PlaneRefs
-from cardiolens.dicom.tags import Tags
-from cardiolens.errors import InputError, ReadError
+from cardiolens.dicom.pixels import DicomFrames, FrameRef
+from cardiolens.dicom.sources import SourceImage, drawn_on, read_sources, unchecked
+from cardiolens.errors import InputError
 from cardiolens.segmentation import STRUCTURES, Segmentation
 from cardiolens.study import Cine, View
 
@@ -54,37 +46,8 @@ _PROPERTY = {
     "LA": "LeftAtrium",
     "RA": "RightAtrium",
 }  # SNOMED CT, by keyword in pydicom
-_COPIED = (
-    "PatientName",
-    "PatientID",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "StudyInstanceUID",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "StudyDescription",
-)
-_MUST_BE_THERE = ("PatientName", "PatientID", "StudyID", "AccessionNumber", "ReferringPhysicianName")  # may be empty
 _FIRST_SERIES = 9001  # series number of the first view, far from what scanners give
 _WORDS = "Research use only, not a medical device"
-
-
-@dataclass(frozen=True)
-class _Image:
-    """One image that masks lie on; `number` is its frame in a multi-frame file, from 1, else None."""
-
-    sop_class: str
-    sop_instance: str
-    series: str
-    frame_of_reference: str
-    number: int | None
-    frame: Frame
-
-    @property
-    def uid(self) -> tuple[str, int | None]:
-        return self.sop_instance, self.number
 
 
 def why_no_seg(cine: Cine) -> str | None:
@@ -126,8 +89,8 @@ class SegWriter:
         assert isinstance(origin, DicomFrames)  # noqa: S101 - see why_no_seg
         self._planes = origin.planes
         notes: dict[str, None] = {}
-        with _unchecked():
-            self._images, self._about = _read(self._planes, notes)
+        with unchecked():
+            self._images, self._about = read_sources(self._planes, notes)
             _check(self._images, segmentation.view, notes)
         self.notes = tuple(f"{segmentation.view}: {note}" for note in notes)
         digest = hashlib.sha256(segmentation.labels.tobytes()).hexdigest()
@@ -141,7 +104,7 @@ class SegWriter:
         """
         buffer = io.BytesIO()
         try:
-            with _unchecked():
+            with unchecked():
                 self._object(phase).save_as(buffer, enforce_file_format=True)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             view = self.segmentation.view
@@ -155,7 +118,7 @@ class SegWriter:
         segmentation = self.segmentation
         names = [name for name in STRUCTURES if name in segmentation.structures]
         masks = np.stack([segmentation.labels[:, phase] == STRUCTURES[name] for name in names], axis=-1)
-        under = [_drawn_on(plane, phase) for plane in self._planes]
+        under = [drawn_on(plane, phase) for plane in self._planes]
         stand_ins = [self._stand_in(self._images[refs[0]], place) for place, refs in enumerate(under)]
         seg: Dataset = Seg(
             source_images=stand_ins,
@@ -206,7 +169,7 @@ class SegWriter:
             for number, name in enumerate(names, start=1)
         ]
 
-    def _stand_in(self, image: _Image, plane: int) -> Dataset:
+    def _stand_in(self, image: SourceImage, plane: int) -> Dataset:
         """A plain MR image where the source image lies: what highdicom wants to see, for classic and enhanced alike.
 
         Its own UID is only a key: `_refer` puts those of the source images in its place.
@@ -249,72 +212,7 @@ class SegWriter:
         seg.ReferencedSeriesSequence = [_series(uid, instances) for uid, instances in series.items()]
 
 
-@contextmanager
-def _unchecked() -> Iterator[None]:
-    """Values of the source that break the standard are copied and noted by us, not complained of one by one."""
-    with warnings.catch_warnings(), disable_value_validation():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _read(planes: Sequence[PlaneRefs], notes: dict[str, None]) -> tuple[dict[FrameRef, _Image], Dataset]:
-    """Every image of the planes by reference, and what the first file says of patient and study."""
-    wanted: dict[FileRef, list[FrameRef]] = {}
-    for ref in (ref for plane in planes for ref in plane.frames):
-        wanted.setdefault(ref.file, []).append(ref)
-    images: dict[FrameRef, _Image] = {}
-    about: Dataset | None = None
-    for file, stream in open_files(wanted):
-        size = stream.seek(0, io.SEEK_END)
-        stream.seek(0)
-        frames = read_headers(file, stream, size).frames
-        stream.seek(0)
-        tags = Tags(pydicom.dcmread(stream, stop_before_pixels=True, force=True))
-        about = about or _about(tags, notes)
-        for ref in wanted[file]:
-            if ref.index >= len(frames):
-                raise ReadError(f"{file.name}: frame {ref.index + 1} is gone; the file changed since it was listed")
-            frame = frames[ref.index]
-            images[ref] = _Image(
-                frame.file.texts["SOPClassUID"],
-                frame.file.texts["SOPInstanceUID"],
-                frame.file.texts["SeriesInstanceUID"],
-                tags.text("FrameOfReferenceUID"),
-                ref.index + 1 if frame.file.n_frames > 1 else None,
-                frame,
-            )
-    assert about is not None  # noqa: S101 - a cine has an image
-    return images, about
-
-
-def _about(tags: Tags, notes: dict[str, None]) -> Dataset:
-    """Patient and study as the first image names them; values that DICOM does not allow are left empty and noted."""
-    about = Dataset()
-    about.SpecificCharacterSet = "ISO_IR 192"
-    for name in _COPIED:
-        if (text := tags.text(name)) or name in _MUST_BE_THERE:
-            setattr(about, name, text)
-    sex = tags.text("PatientSex").upper()
-    about.PatientSex = sex if sex in ("F", "M", "O") else ""
-    for name, form in (("PatientBirthDate", "%Y%m%d"), ("StudyDate", "%Y%m%d")):
-        text = tags.text(name)
-        setattr(about, name, text if not text or _is_date(text, form) else "")
-        if text and not getattr(about, name):
-            notes[f"{name} of the images is no date, so it is left empty in the SEG"] = None
-    time = tags.text("StudyTime")
-    about.StudyTime = time if re.fullmatch(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?", time) else ""
-    return about
-
-
-def _is_date(text: str, form: str) -> bool:
-    try:
-        datetime.strptime(text, form)
-    except ValueError:
-        return False
-    return True
-
-
-def _check(images: dict[FrameRef, _Image], view: View, notes: dict[str, None]) -> None:
+def _check(images: dict[FrameRef, SourceImage], view: View, notes: dict[str, None]) -> None:
     """Raise where the images cannot be referred to; note what is odd."""
     whole = list(images.values())
     if any(not image.sop_instance or not image.sop_class or not image.series for image in whole):
@@ -337,17 +235,7 @@ def _check(images: dict[FrameRef, _Image], view: View, notes: dict[str, None]) -
         notes["UIDs of the images break the standard; the SEG refers to them as they are"] = None
 
 
-def _drawn_on(plane: PlaneRefs, phase: int) -> list[FrameRef]:
-    """The images behind one phase of a plane, the one that weighs more first; two where it was resampled."""
-    if plane.resampling is None:
-        return [plane.frames[phase]]
-    weight = plane.resampling.weight[phase]
-    left, right = plane.frames[plane.resampling.left[phase]], plane.frames[plane.resampling.right[phase]]
-    weighed = [(1 - weight, left), (weight, right)]
-    return [ref for share, ref in sorted(weighed, key=lambda pair: -pair[0]) if share > 0]
-
-
-def _reference(image: _Image, purpose: Any) -> Dataset:
+def _reference(image: SourceImage, purpose: Any) -> Dataset:
     one = Dataset()
     one.ReferencedSOPClassUID = image.sop_class
     one.ReferencedSOPInstanceUID = image.sop_instance
