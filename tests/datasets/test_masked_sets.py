@@ -92,6 +92,13 @@ def test_mnms_comes_into_a_store_with_labels_phases_and_split(exports, tmp_path)
         assert key == f"mnms_{case}/{case}" and labels.loc[key, "Pathology"] == truth["group"]
         assert (labels.loc[key, "ED"], labels.loc[key, "ES"]) == (truth["ed"], truth["es"])
         assert labels.loc[key, "sex"] == truth["parameters"]["sex"] and labels.loc[key, "Vendor"] in "ABCD"
+    case, key = next((case, key) for case, key in done.keys.items() if key in done.masked)
+    drawn = store.annotations(key)[View.SAX]
+    assert (drawn.source, drawn.ed, drawn.es) == ("mnms", known[case]["ed"], known[case]["es"])
+    (frames,) = load_masks("mnms", next(one for one in done.found.cases if one.name == case))
+    np.testing.assert_array_equal(drawn.at(drawn.es), frames.labels[:, frames.place("ES")])
+    assert len(done.masked) == len(known) - 1
+    assert [remark.what for remark in done.unmasked] == ["no masks published"]
     split = Split.load(tmp_path / "store" / "splits" / "mnms_official.json")
     assert sum(len(split[part]) for part in ("train", "val", "test")) == len(known) - 1  # Unlabeled is in none
     labelled_ones = labels[labels["lvef"].notna()]

@@ -204,12 +204,17 @@ def _show_found(found: Any) -> None:
 
 def _show_import(done: Any, out: Path) -> None:
     from cardiolens.cli.ingest import _show
+    from cardiolens.datasets.layout import tally
 
     _show(done.result, out)
     if done.removed:
         typer.echo(f"{len(done.removed)} studies on the exclusion list taken out of the store")
     if done.no_sax:
         typer.echo(f"{len(done.no_sax)} studies have no short axis")
+    if done.masked or done.unmasked:
+        typer.echo(f"{len(done.masked)} studies have the set's masks beside them, for cardiolens finetune")
+    for what, count in tally(done.unmasked).items():
+        typer.echo(f"without masks: {count} ({what})")
     if done.split is not None:
         typer.echo(f"official split: {done.split}")
     typer.echo(f"what came in and what did not: {out / 'datasets' / (done.dataset + '.json')}")

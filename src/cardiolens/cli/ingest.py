@@ -57,7 +57,7 @@ def _told(record: Any) -> str:
 
 def ingest_bar(*, shown: bool) -> Bar:
     """The two stages of bringing studies in."""
-    words = {"looking": "looking for studies", "ingesting": "ingesting"}
+    words = {"looking": "looking for studies", "ingesting": "ingesting", "masks": "masks"}
     return Bar(words["looking"], shown=shown, words=words.__getitem__)
 
 
