@@ -72,6 +72,7 @@ def load_model(
     kinetics: str | Path | None = None,
     text: Mapping[str, Any] | None = None,
     download: bool = False,
+    slices: int | None = None,
 ) -> Any:
     """Build a model by name and load its weights, strictly; it comes in evaluation mode.
 
@@ -90,11 +91,14 @@ def load_model(
         text: {"pretrained": FOLDER} for a BERT from a local Hugging Face folder (with `freeze_layers`, `pooling`,
             `max_tokens`), or {"tokenizer": a ReportTokenizer or its folder} for an untrained text tower.
         download: whether the Hugging Face hub may be asked for weights that are not on this machine.
+        slices: of a SLIViT, where the weights were made for another count: their position table is interpolated, which
+            is said.
 
     Returns:
         By name a `DualEncoder` ("shad-..."), a `GatedAttentionMIL` ("shad-mil-..."), a `ConvMAE` ("cinema-base" and the
         other sizes), a `ConvUNetR` ("cinema-unetr-..."), a `ConvViT` ("cinema-convvit-...") or a baseline (`UNet`,
-        `ResNet`), a `Segmenter` ("segmenter"); each carries a `card`.
+        `ResNet`), a `SLIViT`, `SliceClassifier` or `VolumeNet` ("slivit", "slivit-trunk", its 3D baselines), a
+        `Segmenter` ("segmenter"); each carries a `card`.
 
     Raises:
         CheckpointError: naming the file or the tensors at fault and what to do.
@@ -110,7 +114,7 @@ def load_model(
         from cardiolens.models.build import untrained
 
         log.warning("%s is untrained: no weights were given", entry.name)
-        return untrained(entry, text).eval()
+        return _with_slices(untrained(entry, text), slices).eval()
     found = locate(entry, wanted, download=download)
     from cardiolens.models.build import from_file, from_folder
 
@@ -122,7 +126,19 @@ def load_model(
         kinetics_path = Path(kinetics).expanduser() if kinetics else None
         model = from_file(entry, found.path, legacy_keys=legacy_keys, kinetics=kinetics_path, text=text)
     _tell(model.card, found)
-    return model.eval()
+    return _with_slices(model, slices).eval()
+
+
+def _with_slices(model: Any, slices: int | None) -> Any:
+    if slices is None:
+        return model
+    if not hasattr(model, "set_slices"):
+        raise CheckpointError(f"{model.card.name}: slices= is for SLIViT alone")
+    before = model.config.slices
+    model.set_slices(slices)
+    if slices != before:
+        log.warning("%s: %s", model.card.full_name, model.card.notes[-1])
+    return model
 
 
 def _entry_and_weights(name: str | Path, weights: str | Path | None) -> tuple[ModelEntry, str | Path | None]:

@@ -1,6 +1,7 @@
 """Networks, one file each: `mvit`, `resnet3d`, `text`, `dual_encoder`, `mil`, `domain` of Shad et al.; `convmae`,
 `convvit`, `unetr` of CineMA with what they share in `views`, `transformer` and `multiview`; its baselines `unet` and
-`resnet`; `card` and `registry` describe them.
+`resnet`; `slivit` with its `trunk`, and its baselines in `volume_net` (`resnet3d`, `vit3d`); `card` and `registry`
+describe them.
 
 Names are imported on first use, since each brings torch with it.
 """
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from cardiolens.models.mvit import MViT, MViTConfig
     from cardiolens.models.resnet import ResNet, ResNetConfig
     from cardiolens.models.resnet3d import ResNet3d, ResNet3dConfig
+    from cardiolens.models.slivit import SLIViT, SLIViTConfig
     from cardiolens.models.text import TextConfig, TextEncoder
+    from cardiolens.models.trunk import SliceClassifier, SliceClassifierConfig
     from cardiolens.models.unet import UNet, UNetConfig
     from cardiolens.models.unetr import ConvUNetR, ConvUNetRConfig
     from cardiolens.models.views import EncoderConfig
+    from cardiolens.models.volume_net import VolumeNet, VolumeNetConfig
 
 __all__ = [
     "Card",
@@ -42,10 +46,16 @@ __all__ = [
     "ResNet3d",
     "ResNet3dConfig",
     "ResNetConfig",
+    "SLIViT",
+    "SLIViTConfig",
+    "SliceClassifier",
+    "SliceClassifierConfig",
     "TextConfig",
     "TextEncoder",
     "UNet",
     "UNetConfig",
+    "VolumeNet",
+    "VolumeNetConfig",
 ]
 
 _HOMES = {
@@ -68,10 +78,16 @@ _HOMES = {
     "ResNet3d": "resnet3d",
     "ResNet3dConfig": "resnet3d",
     "ResNetConfig": "resnet",
+    "SLIViT": "slivit",
+    "SLIViTConfig": "slivit",
+    "SliceClassifier": "trunk",
+    "SliceClassifierConfig": "trunk",
     "TextConfig": "text",
     "TextEncoder": "text",
     "UNet": "unet",
     "UNetConfig": "unet",
+    "VolumeNet": "volume_net",
+    "VolumeNetConfig": "volume_net",
 }
 
 

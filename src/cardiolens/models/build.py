@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cardiolens.errors import CheckpointError
-from cardiolens.models import build_cinema
+from cardiolens.models import build_cinema, build_slices
 from cardiolens.models.build_cinema import CinemaModel
+from cardiolens.models.build_slices import SliceModel
 from cardiolens.models.card import Card, Licence
 from cardiolens.models.checkpoint import read_tensors, select, sha256_of, shapes_of
 from cardiolens.models.domain import DomainReference
@@ -41,13 +42,14 @@ from cardiolens.text.tokenizer import ReportTokenizer
 
 log = logging.getLogger(__name__)
 
-Model = DualEncoder | GatedAttentionMIL | CinemaModel
+Model = DualEncoder | GatedAttentionMIL | CinemaModel | SliceModel
 Config = TypeVar("Config", MViTConfig, ResNet3dConfig, MILConfig, TextConfig)
 
 _UNFILLED = torch.device("meta")  # shapes without numbers: drawing 36 million random ones takes longer than loading
 _HALVED = (  # what float16 halves: all but the heads and the domain reference
     *("video_encoder.", "video_proj.", "text_encoder.", "text_proj.", "classifier."),
     *("encoder.", "to_decoder.", "mask_tokens.", "decoder.", "decoder_norm.", "decoders.", "networks."),
+    *("feature_extractor.", "to_patch_embedding.", "transformer."),
 )
 _SHAD = ("dual", "mil")
 
@@ -56,7 +58,7 @@ def untrained(entry: ModelEntry, text: Mapping[str, Any] | None) -> Model:
     """A model with random weights, its card saying so."""
     if entry.family not in _SHAD:
         _refuse_text(entry, text)
-        return build_cinema.untrained(entry)
+        return (build_slices if entry.family in build_slices.FAMILIES else build_cinema).untrained(entry)
     card = _card(entry, notes=["untrained: random weights; its output means nothing"])
     if entry.family == "mil":
         return _head(MILConfig(**entry.architecture), card)
@@ -73,7 +75,7 @@ def from_file(
         if legacy_keys or kinetics is not None:
             raise CheckpointError(f"legacy_keys and kinetics concern the models of Shad et al., not {entry.name}")
         _refuse_text(entry, text)
-        return build_cinema.from_file(entry, file)
+        return (build_slices if entry.family in build_slices.FAMILIES else build_cinema).from_file(entry, file)
     if legacy_keys and kinetics is None:
         raise CheckpointError(
             "legacy_keys loses tensors that the authors' loader left at their Kinetics-400 values: give kinetics=FILE "
@@ -306,7 +308,7 @@ def from_folder(entry: ModelEntry, folder: Path, text: Mapping[str, Any] | None)
     design = dict(card.architecture)
     if entry.family not in _SHAD:
         _refuse_text(entry, text)
-        return build_cinema.load_own(card, file, tensors)
+        return (build_slices if entry.family in build_slices.FAMILIES else build_cinema).load_own(card, file, tensors)
     if design.pop("family", None) == "mil":
         head = _head(_config(MILConfig, design, f"{folder}/card.json"), card)
         _fill(head, select(shapes_of(head), tensors, OWN, file=file, model=card.name))

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from cardiolens.errors import CheckpointError
 from cardiolens.models.cinema_sizes import CINEMA_SIZES, grid_transform, spacing_of
 
-Family = Literal["dual", "mil", "convmae", "convvit", "unetr", "unet", "resnet", "segmenter"]
+Family = Literal[
+    "dual", "mil", "convmae", "convvit", "unetr", "unet", "resnet", "segmenter", "slivit", "trunk", "volume"
+]
 
 NON_COMMERCIAL = "CC-BY-NC 4.0 (no commercial use)"
 
@@ -36,7 +38,8 @@ class ModelEntry:
     Attributes:
         family: "dual" for a video (and text) encoder, "mil" for a head over the clips of a study; of CineMA "convmae"
             for the autoencoder, "convvit" for one with heads, "unetr" for a segmenter, and its baselines "unet" and
-            "resnet"; "segmenter" for the bundled one, whose networks its card describes.
+            "resnet"; "segmenter" for the bundled one, whose networks its card describes; "slivit", its 2D "trunk", and
+            "volume" for its 3D baselines.
         architecture, transform: as in the card.
         hub: published weights by tag.
     """
@@ -143,6 +146,51 @@ def _cinema() -> list[ModelEntry]:
     return found + _baselines()
 
 
+_STRETCH = [2.0, 98.0]  # percentiles of a volume that become 0 and 1; the paper says contrast stretching, numbers ours
+_TRUNKS: dict[str, dict[str, Any]] = {
+    "": {},
+    "-tiny": {"depths": [1, 1, 2, 1], "widths": [24, 48, 96, 192], "channels": 1, "layer_scale": 0.1},
+}
+
+
+def _slivit() -> list[ModelEntry]:
+    """SLIViT by size, its trunk, and the 3D baselines of its paper."""
+    found = []
+    for suffix, trunk in _TRUNKS.items():
+        size, words = (256, "full size") if not suffix else (96, "for a laptop")
+        small = bool(suffix)
+        vit = {"width": 96, "mlp": 192, "heads": 4, "head_width": 24, "layers": 2} if small else {}
+        image = {"size": size, "stretch": _STRETCH}
+        slices = 12 if small else 32
+        transform = {"slices": slices, **image}
+        clip = {"frames": slices, "crop": size, "channels": 1}
+        narrow = {"width": 16, "depths": [1, 1, 1, 1], "norm": "group", "stem_stride": [1, 2, 2]} if small else {}
+        patches = {"width": 96, "heads": 4, "layers": 2, "layers_depth": 2} if small else {}
+        net = "SLIViT (Avram et al.): 2D ConvNeXt features of each slice, a vision transformer over the slices"
+        encoders: dict[str, tuple[str, dict[str, Any]]] = {
+            "r3d": ("3D ResNet-18", {"kind": "resnet3d", **clip, **narrow}),
+            "r2plus1d": ("R(2+1)D-18", {"kind": "resnet3d", **clip, **narrow, "block": "factorised"}),
+            "vit3d": ("factorised 3D ViT", {"kind": "vit3d", **clip, **patches}),
+        }
+        design = {"trunk": trunk, "slices": slices, "size": size, **vit}
+        found += [
+            ModelEntry(f"slivit{suffix}", "slivit", f"{net}; {words}", design, transform),
+            ModelEntry(
+                f"slivit-trunk{suffix}",
+                "trunk",
+                f"the ConvNeXt trunk of SLIViT, for pretraining on 2D images; {words}",
+                {"trunk": trunk, "size": size},
+                image,
+            ),
+        ]
+        found += [
+            ModelEntry(f"slivit-{name}{suffix}", "volume", f"{what}, a 3D baseline of SLIViT; {words}", one, transform)
+            for name, (what, encoder) in encoders.items()
+            for one in [{"encoder": encoder}]
+        ]
+    return found
+
+
 def _baselines() -> list[ModelEntry]:
     found = []
     for size, suffix in (("base", ""), ("tiny", "-tiny")):
@@ -222,6 +270,7 @@ MODELS: Mapping[str, ModelEntry] = {
             {"kind": "classification"},
         ),
         *_cinema(),
+        *_slivit(),
     )
 }
 
