@@ -74,9 +74,29 @@ def _echonet(path: Path) -> bool:
     return (path / "FileList.csv").is_file() and (path / "Videos").is_dir()
 
 
+def _store(path: Path) -> bool:
+    return path.is_dir() and next(path.glob("*/*.h5"), None) is not None
+
+
+def _table(path: Path) -> bool:
+    return (path / "labels.csv").is_file() and not _store(path)
+
+
+def _npz(path: Path) -> bool:
+    return path.is_file() and path.suffix == ".npz"
+
+
 KINDS: tuple[Kind, ...] = (
     # the first that fits is taken
     Kind("echonet", _echonet, "echonet:EchoNet", "FileList.csv beside Videos/ with AVI loops (EchoNet-Dynamic)"),
+    Kind("sax", _store, "sax_stacks:SaxStacks", "a store of studies: the short-axis stack of each at a phase"),
+    Kind("medmnist", _npz, "medmnist:MedMNIST", "a .npz in MedMNIST's format, 3D"),
+    Kind(
+        "folder",
+        _table,
+        "volume_folder:VolumeFolder",
+        "labels.csv beside volumes: DICOM, folders of images, TIFF, video",
+    ),
 )
 
 

@@ -1,0 +1,78 @@
+"""The short-axis stack of every study of a store at one phase, as volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cardiolens.errors import ReadError, StoreError
+from cardiolens.store import StudyStore
+from cardiolens.study import View
+from cardiolens.volume import Volume
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cardiolens.datasets.splits import Split
+
+
+class SaxStacks:
+    """Stacks through depth, base to apex or the other way round as the store has them.
+
+    Args:
+        path: of a `StudyStore`.
+        phase: "ED" or "ES" as annotated (without an annotation ED is phase 0, which triggering makes it; noted), or a
+            number.
+    """
+
+    name = "sax"
+
+    def __init__(self, path: str | Path, *, phase: str | int = "ED") -> None:
+        if not (isinstance(phase, int) and phase >= 0) and phase not in ("ED", "ES"):
+            raise ReadError(f"phase {phase!r}: 'ED', 'ES' or a number from 0")
+        self.path, self.phase = Path(path), phase
+        self.store = StudyStore(path)
+
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self.store.keys())
+
+    def load(self, key: str) -> Volume:
+        """The stack; `ReadError` where the study has none, or not that phase."""
+        try:
+            cine = next((cine for cine in self.store.read(key).cines if cine.view is View.SAX), None)
+            if cine is None:
+                raise ReadError(f"{key}: no short-axis stack")
+            phase, notes = self._phase(key, cine.n_phases)
+            planes = [self.store.frames(key, View.SAX, plane, [phase])[0] for plane in range(cine.n_slices)]
+        except StoreError as error:
+            raise ReadError(str(error)) from error
+        places = cine.slice_positions_mm
+        step = float(np.diff(places).mean()) if places is not None and len(places) > 1 else None
+        return Volume(
+            np.stack(planes), "depth", source=f"{key}: SAX", spacing_mm=cine.spacing_mm, step_mm=step, notes=notes
+        )
+
+    def _phase(self, key: str, count: int) -> tuple[int, tuple[str, ...]]:
+        if isinstance(self.phase, int):
+            if self.phase >= count:
+                raise ReadError(f"{key}: no phase {self.phase}; the stack has {count}")
+            return self.phase, ()
+        drawn = self.store.annotations(key).get(View.SAX)
+        known = None if drawn is None else drawn.ed if self.phase == "ED" else drawn.es
+        if known is not None:
+            return known, ()
+        if self.phase == "ES":
+            raise ReadError(f"{key}: ES is not annotated; give a phase by number")
+        return 0, ("ED is not annotated: phase 0 is taken",)
+
+    def labels(self) -> pd.DataFrame:
+        """The numbers of labels.csv."""
+        return self.store.labels().select_dtypes("number").astype(float)
+
+    def split(self) -> Split | None:
+        return None
+
+    def hash(self) -> str:
+        return self.store.hash()
