@@ -1,7 +1,7 @@
 """Networks, one file each: `mvit`, `resnet3d`, `text`, `dual_encoder`, `mil`, `domain` of Shad et al.; `convmae`,
 `convvit`, `unetr` of CineMA with what they share in `views`, `transformer` and `multiview`; its baselines `unet` and
-`resnet`; `slivit` with its `trunk`, and its baselines in `volume_net` (`resnet3d`, `vit3d`); `card` and `registry`
-describe them.
+`resnet`; `slivit` with its `trunk`, and its baselines in `volume_net` (`resnet3d`, `vit3d`); `vivit` and `videomae` of
+EchoAI; `card` and `registry` describe them.
 
 Names are imported on first use, since each brings torch with it.
 """
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from cardiolens.models.trunk import SliceClassifier, SliceClassifierConfig
     from cardiolens.models.unet import UNet, UNetConfig
     from cardiolens.models.unetr import ConvUNetR, ConvUNetRConfig
+    from cardiolens.models.videomae import VideoMAE, VideoMAEConfig
     from cardiolens.models.views import EncoderConfig
+    from cardiolens.models.vivit import TubeletConfig, ViViT, ViViTConfig
     from cardiolens.models.volume_net import VolumeNet, VolumeNetConfig
 
 __all__ = [
@@ -52,8 +54,13 @@ __all__ = [
     "SliceClassifierConfig",
     "TextConfig",
     "TextEncoder",
+    "TubeletConfig",
     "UNet",
     "UNetConfig",
+    "ViViT",
+    "ViViTConfig",
+    "VideoMAE",
+    "VideoMAEConfig",
     "VolumeNet",
     "VolumeNetConfig",
 ]
@@ -78,14 +85,19 @@ _HOMES = {
     "ResNet3d": "resnet3d",
     "ResNet3dConfig": "resnet3d",
     "ResNetConfig": "resnet",
-    "SLIViT": "slivit",
-    "SLIViTConfig": "slivit",
     "SliceClassifier": "trunk",
     "SliceClassifierConfig": "trunk",
+    "SLIViT": "slivit",
+    "SLIViTConfig": "slivit",
     "TextConfig": "text",
     "TextEncoder": "text",
+    "TubeletConfig": "vivit",
     "UNet": "unet",
     "UNetConfig": "unet",
+    "VideoMAE": "videomae",
+    "VideoMAEConfig": "videomae",
+    "ViViT": "vivit",
+    "ViViTConfig": "vivit",
     "VolumeNet": "volume_net",
     "VolumeNetConfig": "volume_net",
 }

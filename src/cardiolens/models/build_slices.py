@@ -1,4 +1,5 @@
-"""SLIViT, its trunk and its baselines from a name, a published file or a folder; `build` hands over to here."""
+"""SLIViT, its trunk and its baselines, and EchoAI, from a name, a published file or a folder; `build` hands over to
+here."""
 
 from __future__ import annotations
 
@@ -18,16 +19,20 @@ from cardiolens.models.layouts import OWN, Layout, Slot, clean_name, detect
 from cardiolens.models.registry import ModelEntry
 from cardiolens.models.slivit import SLIViT, SLIViTConfig
 from cardiolens.models.trunk import SliceClassifier, SliceClassifierConfig
+from cardiolens.models.videomae import VideoMAE, VideoMAEConfig
+from cardiolens.models.vivit import ViViT, ViViTConfig
 from cardiolens.models.volume_net import VolumeNet, VolumeNetConfig
 
 log = logging.getLogger(__name__)
 
-SliceModel = SLIViT | SliceClassifier | VolumeNet
+SliceModel = SLIViT | SliceClassifier | VolumeNet | VideoMAE | ViViT
 
 _KINDS: dict[str, tuple[Any, Any]] = {
     "slivit": (SLIViT, SLIViTConfig),
     "trunk": (SliceClassifier, SliceClassifierConfig),
     "volume": (VolumeNet, VolumeNetConfig),
+    "videomae": (VideoMAE, VideoMAEConfig),
+    "vivit": (ViViT, ViViTConfig),
 }
 FAMILIES = tuple(_KINDS)
 _NOTHING = re.compile(r"(?!)")
@@ -89,13 +94,17 @@ def _built(architecture: Mapping[str, Any], card: Card, where: str) -> SliceMode
 
 
 def from_file(entry: ModelEntry, file: Path) -> SliceModel:
-    """Load a file as published, strictly: SLIViT's own, or a ConvNeXt of transformers for the trunk alone.
+    """Load a file as published, strictly: SLIViT's own, a ConvNeXt of transformers for the trunk alone, a VideoMAE.
 
     Slices, size, width and outputs are read off its tensors.
 
     Raises:
         CheckpointError: naming what is missing, too much or misshapen, or under which name to load it.
     """
+    if entry.family in ("videomae", "vivit"):
+        from cardiolens.models.build_video import from_file as video_from_file
+
+        return video_from_file(entry, file, _built)
     tensors = {clean_name(name): tensor for name, tensor in read_tensors(file).items()}
     tensors = _with_prefix(tensors)
     layout = detect(tensors, (SLIVIT, CONVNEXT))

@@ -10,7 +10,19 @@ from cardiolens.errors import CheckpointError
 from cardiolens.models.cinema_sizes import CINEMA_SIZES, grid_transform, spacing_of
 
 Family = Literal[
-    "dual", "mil", "convmae", "convvit", "unetr", "unet", "resnet", "segmenter", "slivit", "trunk", "volume"
+    "dual",
+    "mil",
+    "convmae",
+    "convvit",
+    "unetr",
+    "unet",
+    "resnet",
+    "segmenter",
+    "slivit",
+    "trunk",
+    "volume",
+    "videomae",
+    "vivit",
 ]
 
 NON_COMMERCIAL = "CC-BY-NC 4.0 (no commercial use)"
@@ -39,7 +51,7 @@ class ModelEntry:
         family: "dual" for a video (and text) encoder, "mil" for a head over the clips of a study; of CineMA "convmae"
             for the autoencoder, "convvit" for one with heads, "unetr" for a segmenter, and its baselines "unet" and
             "resnet"; "segmenter" for the bundled one, whose networks its card describes; "slivit", its 2D "trunk", and
-            "volume" for its 3D baselines.
+            "volume" for its 3D baselines; of EchoAI "videomae" for the autoencoder, "vivit" for one with a head.
         architecture, transform: as in the card.
         hub: published weights by tag.
     """
@@ -191,6 +203,58 @@ def _slivit() -> list[ModelEntry]:
     return found
 
 
+_IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # what VideoMAE's inputs are brought to
+_ECHOAI: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {  # encoder, decoder, transform
+    "base": (
+        _IMAGENET,
+        {},
+        {"frames": 16, "stride": 4, "short_side": 224, "crop": 224, "channels": 3},
+    ),
+    "tiny": (
+        {
+            **{"frames": 16, "crop": 64, "channels": 1, "tubelet": [2, 8, 8]},
+            **{"width": 96, "layers": 4, "heads": 4, "positions": "axes"},
+        },
+        {"decoder_width": 64, "decoder_layers": 2, "decoder_heads": 4},
+        {"frames": 16, "stride": 3, "short_side": 64, "crop": 64, "channels": 1},
+    ),
+}
+_KINETICS = "learned from Kinetics-400 by VideoMAE's authors"
+
+
+def _echoai() -> list[ModelEntry]:
+    """EchoAI by size: the autoencoder, and the encoder with a head.  Its paper gives no size: base is VideoMAE-Base."""
+    found = []
+    for size, (encoder, decoder, transform) in _ECHOAI.items():
+        words = "for a laptop: EchoAI" if size == "tiny" else "EchoAI in the size of VideoMAE-Base"
+        published = {} if size == "tiny" else {"kinetics": _video_mae("videomae-base", _KINETICS)}
+        labelled = "videomae-base-finetuned-kinetics"
+        tuned = {} if size == "tiny" else {"kinetics": _video_mae(labelled, f"{_KINETICS}, and its 400 classes")}
+        found += [
+            ModelEntry(
+                f"echoai-{size}",
+                "videomae",
+                f"{words}: masked autoencoder of video",
+                {"encoder": encoder} | decoder,
+                transform,
+                published,
+            ),
+            ModelEntry(
+                f"echoai-ef-{size}",
+                "vivit",
+                f"{words}: video transformer with a head for EF or any other label",
+                {"encoder": encoder, "answers": {"names": ["ef"], "kinds": ["value"]}},
+                transform,
+                tuned,
+            ),
+        ]
+    return found
+
+
+def _video_mae(name: str, words: str) -> HubWeights:
+    return HubWeights(f"MCG-NJU/{name}", NON_COMMERCIAL, words, "pytorch_model.bin")
+
+
 def _baselines() -> list[ModelEntry]:
     found = []
     for size, suffix in (("base", ""), ("tiny", "-tiny")):
@@ -271,6 +335,7 @@ MODELS: Mapping[str, ModelEntry] = {
         ),
         *_cinema(),
         *_slivit(),
+        *_echoai(),
     )
 }
 

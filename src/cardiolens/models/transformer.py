@@ -1,4 +1,4 @@
-"""Transformer blocks of CineMA: fixed sin-cos positions, attention to oneself or to a context, dropped paths.
+"""Transformer blocks of CineMA and EchoAI: fixed sin-cos positions, attention to oneself or a context, dropped paths.
 
 Attention goes through `scaled_dot_product_attention`, which never holds the (query, key) matrix in memory.
 """
@@ -102,11 +102,11 @@ class MLP(nn.Module):
 class Block(Recomputed):
     """Pre-norm transformer block; with a context, `norm1` touches the queries only."""
 
-    def __init__(self, width: int, heads: int, drop_path: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int, drop_path: float = 0.0, *, eps: float = 1e-5) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=1e-5)
+        self.norm1 = nn.LayerNorm(width, eps=eps)
         self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=1e-5)
+        self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = MLP(width)
         self.drop_path = DropPath(drop_path)
 
