@@ -38,7 +38,7 @@ from cardiolens.training.supervised import KeepBest
 logger = logging.getLogger(__name__)
 
 _EVALUATION_BATCH = 8  # samples
-_STOPPED = "stopped_early.json"
+STOPPED = "stopped_early.json"
 
 
 class DownstreamModule(TrainingModule):
@@ -92,9 +92,9 @@ class StopEarly(Callback):
         best = json.loads((self.folder.path / "best.json").read_text())
         if trainer.current_epoch - best["epoch"] < self.epochs:
             return
-        part = self.folder.path / f"{_STOPPED}.part"
+        part = self.folder.path / f"{STOPPED}.part"
         part.write_text(json.dumps({"epoch": trainer.current_epoch, "best_epoch": best["epoch"]}))
-        part.replace(self.folder.path / _STOPPED)
+        part.replace(self.folder.path / STOPPED)
         trainer.should_stop = True
 
 
@@ -205,15 +205,43 @@ def _fit(
         cine_loader(samples["train"], batch=batch, seed=recipe.seed, train=True, workers=recipe.workers),
         cine_loader(samples["val"], batch=min(_EVALUATION_BATCH, batch), seed=recipe.seed, train=False),
     ]
+    return fit_best(
+        folder,
+        module,
+        loaders,
+        studies=len(parts["train"]),
+        patience=recipe.patience,
+        validate_every=recipe.validate_every,
+        accumulate=accumulate,
+    )
+
+
+def fit_best(
+    folder: RunFolder,
+    module: TrainingModule,
+    loaders: Sequence[Any],
+    *,
+    studies: int,
+    patience: int | None,
+    validate_every: int = 1,
+    accumulate: int = 1,
+) -> dict[str, Any]:
+    """Train, or go on, and take the weights of the best validation; gives its epoch and error.
+
+    Args:
+        loaders: of training and of validation.
+        patience: validations without a better one until the run stops; None never.
+    """
+    recipe = folder.recipe
     callbacks: list[Callback] = [KeepBest(folder)]
-    if recipe.patience is not None:
-        callbacks.append(StopEarly(folder, recipe.patience * recipe.validate_every))
-    callbacks += [KeepState(folder), Bar(f"finetune {recipe.name}", len(parts["train"]))]
-    if not (folder.path / _STOPPED).exists():
-        trainer = make_trainer(folder, callbacks, accumulate=accumulate, validate_every=recipe.validate_every)
+    if patience is not None:
+        callbacks.append(StopEarly(folder, patience * validate_every))
+    callbacks += [KeepState(folder), Bar(f"finetune {recipe.name}", studies)]
+    if not (folder.path / STOPPED).exists():
+        trainer = make_trainer(folder, callbacks, accumulate=accumulate, validate_every=validate_every)
         module.train()
         resume = folder.resume if folder.resume.exists() else None
-        trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
+        trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
     module.load_state_dict(load_file(folder.path / "best.safetensors"))
@@ -230,12 +258,13 @@ def _measure(
     metrics = {}
     for part, keys in parts.items():
         rows, metrics[part] = task.report(module.model, source, keys)
-        _write_rows(folder.path / f"predictions_{part}.csv", rows)
-    stopped = folder.path / _STOPPED
+        write_rows(folder.path / f"predictions_{part}.csv", rows)
+    stopped = folder.path / STOPPED
     return metrics, {"stopped_early": json.loads(stopped.read_text())["epoch"]} if stopped.exists() else {}
 
 
-def _write_rows(path: Path, rows: Rows) -> None:
+def write_rows(path: Path, rows: Rows) -> None:
+    """A table of rows that need not have the same columns."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, names, restval="", lineterminator="\n")

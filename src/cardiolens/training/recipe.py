@@ -74,7 +74,7 @@ class ContrastRecipe(Strict):
 
 
 class OptimiserRecipe(Strict):
-    """AdamW with optional warm-up and one of two decays: by steps of epochs, or cosine to `end_lr`.
+    """AdamW with optional warm-up and one of two decays: by steps of epochs, or cosine to `end_lr`; or one cycle.
 
     `chunk` is for a batch that does not fit on the device: so many clips, and so many reports, pass the towers at a
     time.  Loss and gradients are those of the whole batch (gradient caching, Gao et al. 2021, arXiv 2101.06983).
@@ -89,7 +89,7 @@ class OptimiserRecipe(Strict):
     epochs: int = Field(ge=1)
     max_steps: int = -1
     warmup_epochs: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "step", "cosine"] = "constant"
+    schedule: Literal["constant", "step", "cosine", "one_cycle"] = "constant"
     decay_at: tuple[int, ...] = ()
     decay: float = Field(0.1, gt=0)
     clip_norm: float | None = None

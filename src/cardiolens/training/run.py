@@ -7,7 +7,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,12 +24,19 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from cardiolens.datasets.splits import Split, make_split
 from cardiolens.errors import RecipeError, TrainingError
 from cardiolens.store import StudyStore
+from cardiolens.training.one_cycle import one_cycle
 from cardiolens.training.processes import place
 from cardiolens.training.recipe import OptimiserRecipe, RunRecipe
 
 _NAMED = 40  # studies named in a message; the rest are counted
 
 logger = logging.getLogger(__name__)
+
+
+class Keyed(Protocol):
+    """A store of studies, or any set of things with keys."""
+
+    def keys(self) -> Sequence[str]: ...
 
 
 class RunFolder:
@@ -77,13 +84,15 @@ class RunFolder:
     def finished(self) -> bool:
         return (self.final / "card.json").exists()
 
-    def split(self, store: StudyStore) -> Split:
-        """The run's split: kept one, the recipe's file, or newly dealt; saved beside the recipe."""
+    def split(self, store: Keyed, own: Split | None = None) -> Split:
+        """The run's split: kept one, the recipe's file, the data set's own, or newly dealt; saved beside the recipe."""
         kept = self.path / "split.json"
         if kept.exists():
             split = Split.load(kept)
         elif self.recipe.split.file is not None:
             split = Split.load(Path(self.recipe.split.file))
+        elif own is not None:
+            split = own
         else:
             split = make_split(store.keys(), self.recipe.split.fractions, self.recipe.split.seed)
         split.require_known(store.keys())
@@ -116,9 +125,11 @@ def open_store(recipe: RunRecipe, flag: Path | None) -> StudyStore:
 
 
 def learning_rate(settings: OptimiserRecipe, epoch: float) -> float:
-    """Learning rate at a fractional epoch: warm-up, then constant, steps or cosine."""
+    """Learning rate at a fractional epoch: warm-up, then constant, steps or cosine; or one cycle."""
     if epoch < settings.warmup_epochs:
         return settings.lr * max(epoch, 1e-3) / settings.warmup_epochs
+    if settings.schedule == "one_cycle":
+        return one_cycle(settings.lr, epoch / settings.epochs)
     if settings.schedule == "step":
         return settings.lr * settings.decay ** sum(epoch >= at for at in settings.decay_at)
     if settings.schedule == "cosine":
