@@ -1,0 +1,97 @@
+"""API: long work, and uploads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, Field
+
+from cardiolens.errors import InputError
+from cardiolens.serve.api_studies import TheDesk
+from cardiolens.serve.desk import NotFoundError
+from cardiolens.serve.jobs import Job
+from cardiolens.serve.uploads import receive
+
+_BINARY = {"type": "string", "format": "binary"}
+
+router = APIRouter(prefix="/api", tags=["jobs"])
+
+
+class Work(BaseModel):
+    """What is to be done."""
+
+    kind: Literal["predict", "segment", "embed", "map"]
+    keys: list[str] = Field([], max_length=200_000, description="predict, segment: studies")
+    method: Literal["", "umap", "tsne", "pca"] = Field("", description="map: how; empty for the best installed")
+
+
+@router.post("/jobs", status_code=202)
+def add(asked: Work, desk: TheDesk) -> dict[str, Any]:
+    """Ask for long work; it is done one after the other."""
+    if asked.kind in ("predict", "segment"):
+        if not asked.keys:
+            raise InputError("say which studies: keys")
+        absent = [key for key in asked.keys if key not in desk.store]
+        if absent:
+            raise NotFoundError(f"{len(absent)} of these studies are not in the store")
+        if asked.kind == "segment" and desk.engines.segmenter is None:
+            raise InputError(desk.engines.no_segmenter)
+        return _told(desk.jobs.add(asked.kind, {"keys": asked.keys}))
+    return _told(desk.jobs.add(asked.kind, {"method": asked.method} if asked.kind == "map" else {}))
+
+
+@router.get("/jobs")
+def all_jobs(desk: TheDesk, count: Annotated[int, Query(ge=1, le=200)] = 30) -> dict[str, Any]:
+    """Jobs, newest first."""
+    jobs = desk.jobs.all()
+    running = sum(job.state in ("queued", "running") for job in jobs)
+    return {"jobs": [_told(job) for job in jobs[:count]], "open": running}
+
+
+@router.get("/jobs/{name}")
+def job(name: str, desk: TheDesk) -> dict[str, Any]:
+    """How a job stands: queued, running, done, failed or stopped."""
+    found = desk.jobs.get(name)
+    if found is None:
+        raise NotFoundError("there is no such job")
+    return _told(found)
+
+
+@router.delete("/jobs/{name}")
+def stop(name: str, desk: TheDesk) -> dict[str, Any]:
+    """Stop a job; what it has done stays."""
+    return _told(desk.jobs.stop(name))
+
+
+@router.post(
+    "/uploads",
+    status_code=202,
+    openapi_extra={"requestBody": {"required": True, "content": {"application/zip": {"schema": _BINARY}}}},
+)
+async def upload(
+    request: Request,
+    desk: TheDesk,
+    content_type: Annotated[str, Header()] = "",
+    content_length: Annotated[int | None, Header()] = None,
+) -> dict[str, Any]:
+    """Bring in a study: a zip of DICOM files as the body of the request; it becomes a job.
+
+    Identifiers are replaced by pseudonyms before anything is stored, and the archive is deleted afterwards.
+    """
+    if not desk.settings.uploads:
+        raise InputError("this server takes no uploads; it was started with --no-upload")
+    folder = desk.settings.work / "uploads"
+    path = await receive(request.stream(), content_type, content_length, folder, desk.settings.limits)
+    return _told(desk.jobs.add("upload", {"file": path.name}))
+
+
+def _told(found: Job) -> dict[str, Any]:
+    """A job for people: how many studies, not all their names."""
+    asked = dict(found.asked)
+    keys = asked.pop("keys", None)
+    asked.pop("file", None)
+    if keys is not None:
+        asked |= {"studies": len(keys), "keys": keys[:20]}
+    return {**asdict(found), "asked": asked}

@@ -1,0 +1,152 @@
+"""Results kept on disk by what was read and by which model: a killed server finds them again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cardiolens.contours import SegmentResult, segment_study
+from cardiolens.errors import CardiolensError, InputError, StoreError
+from cardiolens.findings import Prediction
+from cardiolens.serve.engines import Engines
+from cardiolens.serve.packing import Kept, pack_contours, pack_prediction, unpack_contours, unpack_prediction
+from cardiolens.store.atomic import disk_errors, write_whole
+from cardiolens.study import Study
+
+Progress = Callable[[str, int, int], None]
+
+
+class Results:
+    """Predictions and contours of the studies of one store, by content of the study and hash of the model."""
+
+    def __init__(self, folder: Path, engines: Engines) -> None:
+        self.folder, self.engines = folder, engines
+        self._short: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+        self._read_short()
+
+    # --- predictions ---------------------------------------------------------------------------------------------
+
+    def prediction(self, content: str) -> Prediction | None:
+        """The kept prediction of a study by this model; None where there is none."""
+        path = self._path(content, self.engines.reads, "prediction.npz")
+        return unpack_prediction(path.read_bytes()) if path.is_file() else None
+
+    def predict(self, study: Study, content: str) -> Prediction:
+        """The kept prediction, else a new one, which is kept."""
+        found = None
+        with contextlib.suppress(StoreError):  # damaged: made anew
+            found = self.prediction(content)
+        if found is None:
+            with self.engines.lock:
+                found = self.engines.predictor(study)
+            self._write(self._path(content, self.engines.reads, "prediction.npz"), pack_prediction(found))
+        self._put_short(content, _short_prediction(found))
+        return found
+
+    # --- contours ------------------------------------------------------------------------------------------------
+
+    def drawn(self, study: Study, content: str) -> Kept | None:
+        """What the segmenter drew on a study, as kept; None where it has not drawn yet, or there is none."""
+        if self.engines.draws is None:
+            return None
+        path = self._path(content, self.engines.draws, "contours.npz")
+        return unpack_contours(path.read_bytes(), study) if path.is_file() else None
+
+    def draw(self, study: Study, content: str, progress: Progress) -> SegmentResult:
+        """Draw a study, unless it is drawn, and keep it."""
+        segmenter = self.engines.segmenter
+        if segmenter is None:
+            raise InputError(self.engines.no_segmenter)
+        kept = None
+        with contextlib.suppress(StoreError):  # damaged: drawn anew
+            kept = self.drawn(study, content)
+        result = segment_study(study, kept if kept is not None else segmenter, progress=progress)
+        if kept is None:
+            packed = pack_contours(result.segmentations, result.skipped, segmenter)
+            self._write(self._path(content, str(self.engines.draws), "contours.npz"), packed)
+        self.put_contours(content, result)
+        return result
+
+    def put_contours(self, content: str, result: SegmentResult) -> None:
+        """Keep the figures of contours for the work-list."""
+        measures = result.measures
+        self._put_short(
+            content,
+            {"contour_lvef": measures.lvef_pct, "contour_worst": result.worst, "corrected": bool(result.changes)},
+        )
+
+    # --- short figures for the work-list ---------------------------------------------------------------------------
+
+    def short(self, content: str) -> dict[str, Any]:
+        """What the work-list shows of the results of a study; empty where there are none."""
+        return self._short.get(content, {})
+
+    def _short_path(self) -> Path:
+        both = f"{self.engines.reads} {self.engines.draws}"
+        return self.folder / f"short-{hashlib.sha256(both.encode()).hexdigest()[:16]}.json"
+
+    def _read_short(self) -> None:
+        try:
+            found = json.loads(self._short_path().read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = {}
+        self._short = found if isinstance(found, dict) else {}
+
+    def _put_short(self, content: str, facts: dict[str, Any]) -> None:
+        with self._lock:
+            old = self._short.get(content, {})
+            if {**old, **facts} == old:
+                return
+            self._short = {**self._short, content: {**old, **facts}}
+            self._write(self._short_path(), json.dumps(self._short).encode())
+
+    # --- files -----------------------------------------------------------------------------------------------------
+
+    def path(self, content: str, name: str) -> Path:
+        """Where something made of a study by the segmenter lies."""
+        return self._path(content, str(self.engines.draws), name)
+
+    def _path(self, content: str, model: str, name: str) -> Path:
+        return self.folder / content[:2] / content / model[:32] / name
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with disk_errors(path):
+            write_whole(path, content)
+
+
+def _short_prediction(prediction: Prediction) -> dict[str, Any]:
+    interval = prediction.interval
+    return {
+        "lvef": prediction.lvef_pct,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "out_of_domain": prediction.out_of_domain,
+        "flagged": [finding.words for finding in prediction.flagged],
+        "probability": {one.name: one.probability for one in prediction.conditions if one.probability is not None},
+        "score": {one.name: one.score for one in prediction.conditions},
+    }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of one study: either may be absent, for the reason given."""
+
+    prediction: Prediction | None
+    contours: SegmentResult | None
+    no_prediction: str = ""
+    no_contours: str = ""
+
+
+def safely(make: Callable[[], Any]) -> tuple[Any, str]:
+    """A result, or None and the reason."""
+    try:
+        return make(), ""
+    except CardiolensError as error:
+        return None, str(error)
