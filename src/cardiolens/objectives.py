@@ -34,6 +34,20 @@ def info_nce(
     return video_weight * to_text + (1 - video_weight) * to_video
 
 
+def nt_xent(embeddings: Tensor, temperature: float) -> Tensor:
+    """SimCLR's loss (Chen et al. 2020, eq. 1): each look at an image finds the other one among all looks of the batch.
+
+    Args:
+        embeddings: (2 * image, width), the second look at image i in row image + i.
+    """
+    unit = F.normalize(embeddings, dim=1)
+    count = len(unit) // 2
+    likeness = unit @ unit.T / temperature
+    likeness = likeness.masked_fill(torch.eye(len(unit), dtype=torch.bool, device=unit.device), float("-inf"))
+    partner = torch.arange(len(unit), device=unit.device).roll(count)
+    return F.cross_entropy(likeness, partner)
+
+
 def flood(loss: Tensor, level: float) -> Tensor:
     """|loss - level| + level, which keeps a training loss from sinking below `level` (Ishida et al. 2020)."""
     return (loss - level).abs() + level

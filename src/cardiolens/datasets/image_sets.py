@@ -141,7 +141,7 @@ def read_image(path: Path) -> npt.NDArray[Any]:
 
 
 def open_images(path: str | Path) -> ImageSet:
-    """A 2D set: MedMNIST's .npz, or a folder with `train/CLASS/` in it.
+    """A 2D set: MedMNIST's .npz, a folder with `train/CLASS/` in it, or a store of studies (frames by view).
 
     Raises:
         ReadError: nothing there, or nothing that is known.
@@ -151,6 +151,10 @@ def open_images(path: str | Path) -> ImageSet:
         from cardiolens.datasets.medmnist import MedMNISTImages
 
         return MedMNISTImages(where)
+    if where.is_dir() and next(where.glob("*/*.h5"), None) is not None:
+        from cardiolens.datasets.store_images import StoreImages
+
+        return StoreImages(where)
     if where.is_dir():
         return Kermany(where)
     raise ReadError(f"{where}: no 2D set; give a .npz in MedMNIST's format, or a folder with train/CLASS/*.jpeg")
