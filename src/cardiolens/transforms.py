@@ -72,15 +72,7 @@ class ClipTransform:
         frames = torch.from_numpy(np.ascontiguousarray(plane[picked.numpy()], dtype=np.float32))
         if not bool(torch.isfinite(frames).all()):
             raise ReadError("a plane holds NaN or infinite pixels")
-        rows, cols = frames.shape[-2:]
-        scale = self.short_side / min(rows, cols)
-        size = (max(self.short_side, int(rows * scale)), max(self.short_side, int(cols * scale)))
-        if size != (rows, cols):
-            frames = F.interpolate(frames[:, None], size=size, mode="bilinear", antialias=True, align_corners=False)[
-                :, 0
-            ]
-        top, left = (size[0] - self.crop) // 2, (size[1] - self.crop) // 2
-        frames = frames[:, top : top + self.crop, left : left + self.crop]
+        frames = fit(frames, self.short_side, self.crop)
         low, high = np.percentile(frames.numpy(), self.percentiles)
         frames = ((frames - float(low)) / max(float(high - low), 1e-6)).clamp_(0.0, 1.0)
         return frames[None].expand(self.channels, -1, -1, -1).contiguous()
@@ -95,6 +87,17 @@ class ClipTransform:
         if unknown:
             raise CheckpointError(f"the card's transform has unknown fields {sorted(unknown)}; update cardiolens")
         return cls(**fields)
+
+
+def fit(frames: Tensor, short_side: int, crop: int) -> Tensor:
+    """(time, row, col) float -> (time, crop, crop): the shorter side resized, the centre kept."""
+    rows, cols = frames.shape[-2:]
+    scale = short_side / min(rows, cols)
+    size = (max(short_side, int(rows * scale)), max(short_side, int(cols * scale)))
+    if size != (rows, cols):
+        frames = F.interpolate(frames[:, None], size=size, mode="bilinear", antialias=True, align_corners=False)[:, 0]
+    top, left = (size[0] - crop) // 2, (size[1] - crop) // 2
+    return frames[:, top : top + crop, left : left + crop]
 
 
 def augmix(

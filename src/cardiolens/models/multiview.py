@@ -240,21 +240,21 @@ class MultiViewEncoder(nn.Module):
 def layer_groups(model: nn.Module, decay: float = 0.75, weight_decay: float = 0.05) -> list[dict[str, Any]]:
     """Parameter groups with layer-wise decay of the learning rate (Clark et al. 2020; 0.75 in CineMA).
 
-    Stems and cls token are layer 0, then come the blocks; what follows them (fusion, decoder, heads) keeps the whole
-    rate.  Biases, norms and tokens get no weight decay.
+    Stems, cls token and tubelets are layer 0, then come the blocks; what follows them (fusion, decoder, heads) keeps
+    the whole rate.  Biases, norms and tokens get no weight decay.
 
     Returns:
         Groups for an optimiser with keys `params`, `lr_scale`, `weight_decay`, `name`; the rate of a group is
         lr_scale * rate.  Every trainable parameter is in one of them.
     """
-    encoder = getattr(model, "encoder", None)
-    last = len(encoder.blocks) + 1 if isinstance(encoder, MultiViewEncoder) else 1
+    blocks = getattr(getattr(model, "encoder", None), "blocks", None)
+    last = len(blocks) + 1 if isinstance(blocks, nn.ModuleList) else 1
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         layer = last
-        if name.startswith(("encoder.stems.", "encoder.cls_token")):
+        if name.startswith(("encoder.stems.", "encoder.cls_token", "encoder.embed.")):
             layer = 0
         elif name.startswith("encoder.blocks."):
             layer = int(name.split(".")[2]) + 1
