@@ -186,10 +186,12 @@ def uid(entropy: Sequence[str], what: str) -> str:
 
 
 def set_times(one: Dataset, made: dt.datetime) -> None:
-    """When it was made, in every place, so that the same results are the same bytes."""
+    """When it was made, in every place, so that the same results are the same bytes.
+
+    No TimezoneOffsetFromUTC is written: it would speak for the source's study time too, whose zone is not known.
+    """
     one.InstanceCreationDate = one.ContentDate = one.SeriesDate = made.strftime("%Y%m%d")
     one.InstanceCreationTime = one.ContentTime = one.SeriesTime = made.strftime("%H%M%S")
-    one.TimezoneOffsetFromUTC = made.strftime("%z") or "+0000"
     for equipment in one.get("ContributingEquipmentSequence", ()):  # highdicom adds itself, with the time of day
         equipment.ContributionDateTime = made.strftime("%Y%m%d%H%M%S%z")
 

@@ -1,0 +1,213 @@
+"""`Node`: takes studies in, reads those that are complete, sends the results, and goes on after a kill."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from cardiolens.dicom.deid import Scrubber
+from cardiolens.errors import CardiolensError, StoreError
+from cardiolens.pacs.journal import Entry
+from cardiolens.pacs.send import Peer, SendError, send
+from cardiolens.pacs.spool import IMAGES, RESULTS, Spool
+
+if TYPE_CHECKING:
+    from cardiolens.pacs.work import Work
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0  # seconds between tries to send
+_MOST_BEGUN = 3  # a study that ended the process so often is not begun again
+
+
+class ReaderLike(Protocol):
+    """Makes results from the images of one study in a folder."""
+
+    def __call__(self, folder: Path, made: dt.datetime, comments: Sequence[str] = ()) -> Work: ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the node behaves.
+
+    Attributes:
+        aet: own title, with which it calls the archive.
+        to: where results go.
+        quiet: seconds without a new image after which a study counts as complete.
+        stall: seconds that an incomplete study is waited for, where its headers announce more images than came.
+        keep: keep images and results once they are sent.
+    """
+
+    aet: str
+    to: Peer
+    quiet: float = 30.0
+    stall: float = 300.0
+    keep: bool = False
+
+
+class Node:
+    """Everything but the receiving: that is `scp.Service`, which fills the same spool."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        reader: ReaderLike,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        progress: Callable[[Entry], None] = lambda entry: None,
+    ) -> None:
+        """Take a spool and what reads its studies; `progress` is called when something happens to a study."""
+        self.spool, self.reader, self.settings = spool, reader, settings
+        self._clock, self._progress = clock, progress
+
+    def run(self, stop: threading.Event, pause: float = 0.5) -> None:
+        """Go on until told to stop; a study that is being read is finished first."""
+        while not stop.is_set():
+            try:
+                busy = self.step()
+            except StoreError as error:  # the disk refuses the journal; the state before is on it
+                logger.error("%s", error)
+                stop.wait(_FIRST_PAUSE)
+                continue
+            if not busy:
+                stop.wait(pause)
+
+    def step(self) -> bool:
+        """Do what is due for one study; False where nothing is."""
+        now = self._clock()
+        with self.spool.lock:
+            known = sorted(self.spool.entries.values(), key=lambda entry: entry.last)
+            ready = [entry for entry in known if self._is_ready(entry, now)]
+            due = [entry for entry in known if entry.state == "sending" and entry.next_try <= now]
+        if due:
+            self._send(due[0])
+            return True
+        if ready:
+            self._read(ready[0])
+            return True
+        return False
+
+    def retry(self) -> int:
+        """Let every failed study be read again; how many there are."""
+        failed = [entry for entry in self.spool.entries.values() if entry.state == "failed"]
+        for entry in failed:
+            entry.state, entry.reason, entry.begun = "receiving", "", 0
+            self._saved(entry)
+        return len(failed)
+
+    def _is_ready(self, entry: Entry, now: float) -> bool:
+        """Whether a study is complete, or has been waited for long enough."""
+        if entry.state not in ("receiving", "waiting"):
+            return False
+        if entry.expected is not None and entry.images >= entry.expected:
+            return True
+        silent = now - entry.last
+        if silent < self.settings.quiet:
+            return False
+        if entry.expected is None or silent >= self.settings.stall:
+            return True
+        if entry.state != "waiting":
+            entry.state = "waiting"
+            entry.reason = f"{entry.images} of {entry.expected} images came"
+            self._saved(entry)
+            logger.warning("study %s stalls: %s", entry.study, entry.reason)
+        return False
+
+    def _read(self, entry: Entry) -> None:
+        """Make the results of one study."""
+        with self.spool.lock:
+            images = self.spool.images(entry.study)
+            lost = sorted(set(entry.read) - set(images))
+            entry.begun += 1
+            entry.state, entry.made = "reading", self._clock()
+            self._saved(entry)
+        if lost:
+            said = (f"{len(images)} images came after the study was done and its {len(entry.read)} images deleted; "
+                    "send the whole study again")  # fmt: skip
+            return self._failed(entry, said)
+        if entry.begun > _MOST_BEGUN:
+            return self._failed(
+                entry, f"the node ended {_MOST_BEGUN} times while it read this study; --retry begins anew"
+            )
+        short = entry.expected is not None and len(images) < entry.expected
+        comments = [f"Incomplete: {len(images)} of {entry.expected} images of the study came."] if short else []
+        made = dt.datetime.fromtimestamp(int(entry.made or 0)).astimezone()
+        try:
+            work = self.reader(self.spool.folder(entry.study, IMAGES), made, comments)
+        except CardiolensError as error:
+            return self._failed(entry, str(error), images)
+        except Exception as error:  # one study must not end the service; the log has where it was
+            logger.exception("study %s", entry.study)
+            return self._failed(entry, f"unexpected {type(error).__name__}, see the log", images)
+        self._made(entry, work, images)
+        return None
+
+    def _made(self, entry: Entry, work: Work, images: list[str]) -> None:
+        """Write results, unless more images came meanwhile."""
+        with self.spool.lock:
+            if entry.state != "reading":
+                logger.info("study %s: more images came while it was read; it is read again", entry.study)
+                return
+            try:
+                self.spool.write_results(entry, work.results.files)
+            except CardiolensError as error:
+                self._failed(entry, str(error), images)
+                return
+            entry.state, entry.reason = "sending", ""
+            entry.results, entry.sent = list(work.results.files), []
+            entry.read, entry.summary, entry.notes = images, work.summary, list(work.results.notes)
+            entry.attempts, entry.next_try, entry.begun = 0, 0.0, 0
+            self._saved(entry)
+
+    def _send(self, entry: Entry) -> None:
+        """Send what the archive has not taken yet; later again where it does not."""
+        settings = self.settings
+        left = [name for name in entry.results if name not in entry.sent]
+
+        def stored(path: Path) -> None:
+            entry.sent.append(path.name)
+            entry.save(self.spool.path)
+
+        folder = self.spool.folder(entry.study, RESULTS)
+        try:
+            send([folder / name for name in left], settings.to, calling=settings.aet, stored=stored)
+        except (SendError, OSError) as error:
+            with self.spool.lock:
+                pause = min(_FIRST_PAUSE * 2**entry.attempts, _LONGEST_PAUSE)
+                entry.attempts += 1
+                entry.next_try = self._clock() + pause
+                entry.reason = self._clean(entry, str(error))
+                self._saved(entry)
+            logger.warning("study %s not sent, again in %.0f s: %s", entry.study, pause, entry.reason)
+            return
+        with self.spool.lock:
+            if entry.state != "sending":  # more images came meanwhile
+                return
+            entry.state, entry.reason = "sent", ""
+            if not settings.keep:
+                self.spool.forget(entry, results=True)
+            self._saved(entry)
+        logger.info("study %s: %d results sent", entry.study, len(entry.results))
+
+    def _failed(self, entry: Entry, reason: str, images: Sequence[str] = ()) -> None:
+        with self.spool.lock:
+            if images and entry.state != "reading":
+                return  # more images came; it is read again
+            entry.state, entry.reason = "failed", self._clean(entry, reason)
+            self._saved(entry)
+        logger.error("study %s: no result: %s", entry.study, entry.reason)
+
+    def _clean(self, entry: Entry, reason: str) -> str:
+        """Without the spool's path and without UIDs, since it is shown and logged."""
+        return Scrubber({str(self.spool.path / entry.study): "", str(self.spool.path): ""})(reason)[:2000]
+
+    def _saved(self, entry: Entry) -> None:
+        entry.save(self.spool.path)
+        self._progress(entry)
