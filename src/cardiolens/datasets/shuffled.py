@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from cardiolens.datasets.volumes import VolumeSet
 from cardiolens.volume import Volume
@@ -16,10 +18,8 @@ if TYPE_CHECKING:
     from cardiolens.datasets.splits import Split
 
 
-def order_of(seed: int, key: str, count: int) -> np.ndarray:  # type: ignore[type-arg]
+def order_of(seed: int, key: str, count: int) -> npt.NDArray[np.int64]:
     """The order of the slices of a volume in one shuffled copy."""
-    import zlib
-
     return np.random.default_rng([seed, zlib.crc32(key.encode())]).permutation(count)
 
 

@@ -1,14 +1,16 @@
 """SLIViT: 2D features of each slice, brought together by a vision transformer (Avram et al. 2024, Nature BME).
 
 Parts are named as in the authors' released files, which load by name.  The slices lie side by side in width, the
-trunk's map is cut in memory order, and the position table starts at the slice index: so the files have it.
+trunk's map is cut in memory order, and the position table starts at the slice index: so the files have it.  Cut in
+memory order, channel after channel, a token is a group of channels of all slices and no slice: `cut: slices` cuts as
+the paper describes it, and no released file is of that kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -26,15 +28,17 @@ class SLIViTConfig:
 
     Attributes:
         slices, size: of a volume: how many, edge in pixels.
+        cut: "memory" as the released files, "slices" as the paper has it: one token a slice.
         integrator: "vit", or for the ablation "lstm" (its last state) or "mean" of the slices' tokens.
         layers, width, mlp, heads, head_width: of the transformer.
-        neighbours: attention reaches the slices next to each other only.  The cls token then takes no part, and the
-            answer is made of the mean over the slices (the paper does not say how; ours).
+        neighbours: attention reaches the slices next to each other only (needs `cut: slices`).  The cls token then
+            takes no part, and the answer is made of the mean over the slices (the paper does not say how; ours).
     """
 
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     slices: int = 32
     size: int = 256
+    cut: Literal["memory", "slices"] = "memory"
     integrator: Literal["vit", "lstm", "mean"] = "vit"
     layers: int = 5
     width: int = 256
@@ -53,6 +57,10 @@ class SLIViTConfig:
         whole = self.size % STRIDE == 0 and min(self.layers, self.width, self.mlp, self.heads, self.head_width) > 0
         if not whole or self.slices < 2 or self.integrator not in ("vit", "lstm", "mean"):
             raise CheckpointError(f"not a valid SLIViT: two slices or more of a size divisible by {STRIDE}: {self}")
+        if self.cut not in ("memory", "slices") or (self.neighbours and self.cut == "memory"):
+            raise CheckpointError(
+                "neighbours are of slices: they need `cut: slices`, in memory order a token is no slice"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -103,7 +111,8 @@ class SliceTransformer(nn.Module):
 
     def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """x (batch, n, width), seen (n, n) bool or None for all -> (batch, n, width)."""
-        for attention, feed in self.layers:  # type: ignore[misc] # a ModuleList of two
+        for layer in self.layers:
+            attention, feed = cast(nn.ModuleList, layer)
             x = x + attention(x, seen)
             x = x + feed(x)
         found: Tensor = self.norm(x)
@@ -148,10 +157,12 @@ class SLIViT(nn.Module):
         return trunk_map(self.feature_extractor, tiled)
 
     def tokens(self, volumes: Tensor) -> Tensor:
-        """(batch, slice, channel, row, col) -> (batch, slice, width), before positions."""
-        cut = self.feature_map(volumes).reshape(len(volumes), self.config.slices, -1)  # memory order: the format's
-        found: Tensor = self.to_patch_embedding(cut)
-        return found
+        """(batch, slice, channel, row, col) -> (batch, slices, width), before positions."""
+        found = self.feature_map(volumes)
+        if self.config.cut == "slices":
+            found = found.unflatten(3, (self.config.slices, -1)).movedim(3, 1)
+        tokens: Tensor = self.to_patch_embedding(found.reshape(len(volumes), self.config.slices, -1))
+        return tokens
 
     def integrate(self, tokens: Tensor) -> Tensor:
         """(batch, slice, width) -> (batch, width): what is said of a volume."""
@@ -185,7 +196,8 @@ class SLIViT(nn.Module):
     def set_slices(self, count: int) -> None:
         """Take volumes of another slice count: the position table is interpolated (linear, ends on ends), cls kept.
 
-        Says so in the card.  What was trained at the other count has not been measured at this one.
+        Says so in the card.  What was trained at the other count has not been measured at this one; cut in memory
+        order, a token holds another share of the channels as well.
         """
         before = self.config.slices
         if count == before:
@@ -197,6 +209,8 @@ class SLIViT(nn.Module):
             slices = F.interpolate(table[:, 1:].transpose(1, 2), count, mode="linear", align_corners=True)
             self.pos_embedding = nn.Parameter(torch.cat([table[:, :1], slices.transpose(1, 2)], 1))
             words += ": the position table is interpolated"
+        if self.config.cut == "memory":
+            words += "; cut in memory order, a token holds another share of the channels now: measure before use"
         if self.card is not None:
             self.card.notes.append(words)
             self.card.transform["slices"] = count

@@ -27,6 +27,7 @@ from cardiolens.stats.conformal import Coverage, check_coverage, split_conformal
 from cardiolens.stats.disparity import Disparity, disparity_ratios
 from cardiolens.stats.multiplicity import AdjustedP, adjust_p_values
 from cardiolens.stats.overlap import Overlap, dice, hd95_mm, overlap_of
+from cardiolens.stats.paired import PairedBootstrap, compare_bootstrap
 from cardiolens.stats.proportions import (
     OperatingPoint,
     Proportion,
@@ -76,6 +77,7 @@ __all__ = [
     "Metric",
     "OperatingPoint",
     "Overlap",
+    "PairedBootstrap",
     "PrecisionRecall",
     "Proportion",
     "ReliabilityBin",
@@ -95,6 +97,7 @@ __all__ = [
     "check_coverage",
     "classification_report",
     "compare_auroc",
+    "compare_bootstrap",
     "cox",
     "dice",
     "disparity_ratios",

@@ -241,7 +241,7 @@ def fit_best(
         trainer = make_trainer(folder, callbacks, accumulate=accumulate, validate_every=validate_every)
         module.train()
         resume = folder.resume if folder.resume.exists() else None
-        trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
+        trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
     module.load_state_dict(load_file(folder.path / "best.safetensors"))

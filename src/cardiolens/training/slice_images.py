@@ -211,7 +211,7 @@ def pretrain_images(recipe: ImagesRecipe, mixture: Mixture, out: Path) -> Path:
     trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(parts["train"]))])
     module.train()
     resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
+    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     shown = ("loss", "val", "val_accuracy")

@@ -85,8 +85,8 @@ class SliceModule(TrainingModule):
         def search() -> dict[str, Any]:
             if self.recipe.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
                 self.to("cuda")
-            settings = {"low": finder.low, "high": finder.high, "steps": finder.steps}
-            return find_rate(self, self.configure_optimizers, losses(), **settings)
+            limits = {"low": finder.low, "high": finder.high}
+            return find_rate(self, self.configure_optimizers, losses(), steps=finder.steps, **limits)
 
         peak = kept_rate(folder.path, search)
         optimiser = self.recipe.optimiser.model_copy(update={"lr": peak})
