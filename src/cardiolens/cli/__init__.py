@@ -34,6 +34,7 @@ _ORDER = [
     "survive",
     "validate",
     "reproduce",
+    "benchmark",
     "embed",
     "search",
     "zeroshot",

@@ -40,6 +40,22 @@ STYLE: dict[Any, Any] = {
 }
 
 
+PAGE_CSS = """
+:root{color-scheme:light}
+body{font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;color:#222;background:#fff;max-width:980px;
+  margin:0 auto;padding:24px 20px 48px}
+h1{font-size:1.5rem;margin:0 0 4px}h2{font-size:1.1rem;margin:32px 0 8px}.meta{color:#555}
+.device{border-left:4px solid #D55E00;background:#fdf3ec;padding:8px 14px}
+.note{border-left:4px solid #0072B2;background:#eef5fa;padding:8px 14px;margin:8px 0}
+img{max-width:100%;height:auto}.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.9rem}
+th,td{text-align:left;padding:4px 10px;border-bottom:1px solid #e6e6e6;vertical-align:top}
+th{border-bottom:2px solid #999}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+code{font-size:.85em;word-break:break-all}
+"""
+"""Style of a page of tables and figures."""
+
+
 @contextmanager
 def canvas(title: str, subtitle: str, *, height: float = 5.0, rows: int = 1) -> Iterator[tuple[Figure, Any]]:
     """A figure with a title and a line under it, and its axes: one, or a tall one over a low one."""

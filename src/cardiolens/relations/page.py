@@ -11,24 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cardiolens._version import __version__
+from cardiolens.evaluation.style import PAGE_CSS
 
 if TYPE_CHECKING:
     from cardiolens.relations.run import Associations, Survival
     from cardiolens.relations.table import Source
 
-_CSS = """
-:root{color-scheme:light}
-body{font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;color:#222;background:#fff;max-width:980px;
-  margin:0 auto;padding:24px 20px 48px}
-h1{font-size:1.5rem;margin:0 0 4px}h2{font-size:1.1rem;margin:32px 0 8px}.meta{color:#555}
-.device{border-left:4px solid #D55E00;background:#fdf3ec;padding:8px 14px}
-.note{border-left:4px solid #0072B2;background:#eef5fa;padding:8px 14px;margin:8px 0}
-img{max-width:100%;height:auto}.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{text-align:left;padding:4px 10px;border-bottom:1px solid #e6e6e6;vertical-align:top}
-th{border-bottom:2px solid #999}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-code{font-size:.85em;word-break:break-all}
-"""
 _DISCLAIMER = "Research use, not a medical device. An association is not a cause."
 
 
@@ -111,7 +99,8 @@ def _page(
     ]
     head = f'<meta charset="utf-8"><title>{title}</title><meta name="viewport" content="width=device-width">'
     inner = "\n".join(part for part in body if part)
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{_CSS}</style></head><body>\n{inner}\n</body></html>\n'
+    head += f"<style>{PAGE_CSS}</style>"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{inner}\n</body></html>\n'
 
 
 def _section(heading: str, lines: Sequence[tuple[str, str]]) -> str:
