@@ -70,7 +70,7 @@ class Frames:
 def scale_of(cine: Cine) -> Scale:
     """From every second pixel of a cine."""
     seen = _finite(cine.frames[:, :, ::2, ::2])
-    low, first, last, high = (float(v) for v in np.percentile(seen, (0.05, 1.0, 99.5, 99.95)))
+    low, first, last, high = (float(v) for v in np.percentile(seen, (0.05, 1.0, 99.9, 99.95)))
     return Scale(low, high, (first, last))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from cardiolens.conditions import ConditionFinding
 from cardiolens.contours import SegmentResult
 from cardiolens.dicom.write import COLOURS
 from cardiolens.findings import Prediction
@@ -70,7 +71,7 @@ def reading_told(desk: Desk, key: str, reading: Reading) -> dict[str, Any]:
     both = agreement(prediction, contours.measures) if prediction and contours else ""
     return {
         "key": key,
-        "prediction": None if prediction is None else _prediction(prediction, strike),
+        "prediction": None if prediction is None else _prediction(prediction, strike, _calibrations(desk)),
         "no_prediction": reading.no_prediction,
         "contours": None if contours is None else contours_told(contours, strike),
         "no_contours": reading.no_contours,
@@ -84,7 +85,7 @@ def reading_told(desk: Desk, key: str, reading: Reading) -> dict[str, Any]:
     }
 
 
-def _prediction(prediction: Prediction, strike: Strike) -> dict[str, Any]:
+def _prediction(prediction: Prediction, strike: Strike, fitted: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     interval = prediction.interval
     domain = prediction.domain_score, prediction.domain_threshold
     return {
@@ -96,7 +97,7 @@ def _prediction(prediction: Prediction, strike: Strike) -> dict[str, Any]:
         "out_of_domain": prediction.out_of_domain,
         "domain_ratio": None if None in domain else float(domain[0]) / max(float(domain[1]), 1e-9),  # type: ignore[arg-type]
         "reasons": [strike(reason) for reason in prediction.domain_reasons],
-        "conditions": [_condition(one) for one in prediction.conditions],
+        "conditions": [_condition(one, fitted.get(one.name)) for one in prediction.conditions],
         "attention_of": prediction.attention_of,
         "attention": [
             {"view": str(row.view), "clips": row.clips, "share": row.share, "relative": row.relative}
@@ -108,8 +109,20 @@ def _prediction(prediction: Prediction, strike: Strike) -> dict[str, Any]:
     }
 
 
-def _condition(finding: Any) -> dict[str, Any]:
-    return {**finding.to_dict(), "words": finding.words}
+def _calibrations(desk: Desk) -> dict[str, Mapping[str, Any]]:
+    """Slope and intercept of each calibrated condition."""
+    heads = desk.engines.predictor.condition_heads
+    return {name: fitted for head in heads for name, fitted in head.calibration.items()}
+
+
+def _condition(finding: ConditionFinding, fitted: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A condition, with its operating point as a probability, to be drawn on the same scale."""
+    point = None
+    if fitted is not None and finding.threshold is not None:
+        score = min(max(finding.threshold, 1e-9), 1 - 1e-9)
+        logit = float(fitted["slope"]) * math.log(score / (1 - score)) + float(fitted["intercept"])
+        point = 1 / (1 + math.exp(-logit))
+    return {**finding.to_dict(), "words": finding.words, "threshold_probability": point}
 
 
 def contours_told(result: SegmentResult, strike: Strike) -> dict[str, Any]:

@@ -41,7 +41,7 @@ export function fill(node, ...children) {
 
 export const words = (name) => name.replaceAll("_", " ");
 export const number = (value, digits = 0) => (value === null || value === undefined ? "–" : value.toFixed(digits));
-export const percent = (share, digits = 0) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`);
+export const percent = (share, digits = 0) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)}\u00a0%`);
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export function whole(bytes) {

@@ -10,7 +10,7 @@ export function shell(main) {
   document.body.replaceChildren(
     h("a", { class: "skip", href: "#main" }, "Skip to content"),
     h("header", { class: "bar" },
-      h("a", { class: "name", href: "/" }, h("img", { src: "/static/icon.svg", alt: "" }), "cardiolens"),
+      h("a", { class: "name", href: "/" }, h("img", { src: "/static/icon.svg", alt: "cardiolens" }), h("span", { class: "said" }, "cardiolens")),
       h("nav", { "aria-label": "Pages" }, WAYS.map(([path, words]) =>
         h("a", { href: path, "aria-current": here === path || (path === "/" && here.startsWith("/study/")) ? "page" : null }, words))),
       h("span", { class: "device" }, "Research use only, not a medical device"),
