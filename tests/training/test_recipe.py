@@ -3,15 +3,20 @@ from pathlib import Path
 import pytest
 
 from cardiolens.errors import RecipeError
-from cardiolens.training.cine_recipe import DOWNSTREAM, PRETRAINING, MaskedRecipe
+from cardiolens.training.cine_recipe import MaskedRecipe
+from cardiolens.training.kinds import DOWNSTREAM, PRETRAINING
 from cardiolens.training.recipe import FinetuneRecipe, PretrainRecipe, load_any, load_recipe
 from cardiolens.training.run import learning_rate
 
-RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml"))
+RECIPES = sorted(
+    path
+    for path in (Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml")
+    if not path.stem.startswith("bench_")
+)
 
 
 def kinds_of(path):
-    return PRETRAINING if "pretrain" in path.name else DOWNSTREAM
+    return PRETRAINING if "pretrain" in path.name or "simclr" in path.name else DOWNSTREAM
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def finetune(
     recipe: Annotated[Path, typer.Argument(help="YAML recipe; see recipes/ for examples.")],
-    store: Annotated[Path | None, typer.Option(help="Store of studies with labels.csv; overrides the recipe.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Store of studies, or set of volumes, with labels; overrides it.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/<name of the recipe>.")] = None,
     weights: Annotated[str | None, typer.Option(help="Model folder to start from; overrides the recipe.")] = None,
     cache: Annotated[
@@ -34,7 +36,10 @@ def finetune(
     """Teach a model from labelled studies: LVEF, conditions, classes, masks, landmarks.
 
     `kind: finetune` in the recipe is a head of Shad et al. on clips; `segmentation`, `tabular` and `landmarks` train
-    the CineMA family, or a baseline, on whole frames. Their masks and landmarks are those of the store, which come with
+    the CineMA family, or a baseline, on whole frames. `slices` trains SLIViT or a 3D baseline on volumes: --store is
+    then a store (its short-axis stacks), a .npz in MedMNIST's format, EchoNet-Dynamic, or a folder with labels.csv.
+    `video` trains EchoAI on loops: EchoNet-Dynamic, a folder of videos with labels.csv, or the planes of a store's
+    cines. Masks and landmarks are those of the store, which come with
     `cardiolens phantom --format store --masks` or a data set that brings them. Of `kind: finetune`:
 
     Modes: finetune (encoder frozen, projection and head train), transfer (everything trains), linear (head only).
@@ -43,20 +48,40 @@ def finetune(
     Where the split has a part named calibration, the model gets a prediction interval and an out-of-domain check.
 
     Example: cardiolens finetune recipes/shad_tiny_lvef.yaml --store cohort --weights runs/shad_tiny_pretrain/final
+    Video:   cardiolens finetune recipes/echoai_tiny_ef.yaml --store EchoNet-Dynamic
     Masks:   cardiolens finetune recipes/cinema_tiny_sax.yaml --store cohort --weights runs/cinema_tiny_pretrain/final
+    Slices:  cardiolens finetune recipes/slivit_tiny_finetune.yaml --store cohort --set "values=[lvef]"
     Sweep:   cardiolens finetune recipes/shad_tiny_lvef.yaml --store cohort --sweep runs/shad_tiny_pretrain
     """
     from cardiolens.errors import RecipeError
-    from cardiolens.training.cine_recipe import DOWNSTREAM, DownstreamRecipe
+    from cardiolens.training.cine_recipe import DownstreamRecipe
+    from cardiolens.training.kinds import DOWNSTREAM
     from cardiolens.training.recipe import FinetuneRecipe, load_any
     from cardiolens.training.run import open_store
+    from cardiolens.training.slice_recipe import SlicesRecipe
+    from cardiolens.training.video_recipe import VideoRecipe
 
     overrides = list(set_ or ()) + ([f"weights={weights}"] if weights else [])
     settings = load_any(recipe, DOWNSTREAM, overrides)
     out = out or Path("runs") / settings.name
+    if isinstance(settings, DownstreamRecipe | SlicesRecipe | VideoRecipe) and (sweep is not None or cache is not None):
+        raise RecipeError(f"--sweep and --cache are for `kind: finetune`; {recipe} is of kind {settings.kind}")
+    if isinstance(settings, VideoRecipe):
+        from cardiolens.training.video import train_video
+        from cardiolens.training.video_data import open_loops
+
+        final = train_video(settings, open_loops(settings, store), out)
+        typer.echo(f"model: {final}")
+        typer.echo(f"predictions and metrics: {final.parent}")
+        return
+    if isinstance(settings, SlicesRecipe):
+        from cardiolens.training.slices import open_set, train_slices
+
+        final = train_slices(settings, open_set(settings, store), out)
+        typer.echo(f"model: {final}")
+        typer.echo(f"predictions and metrics: {final.parent}")
+        return
     if isinstance(settings, DownstreamRecipe):
-        if sweep is not None or cache is not None:
-            raise RecipeError(f"--sweep and --cache are for `kind: finetune`; {recipe} is of kind {settings.task}")
         from cardiolens.training.downstream import train_downstream
 
         final = train_downstream(settings, open_store(settings, store), out)

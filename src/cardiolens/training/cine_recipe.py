@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from cardiolens.annotation import LANDMARKS
 from cardiolens.segmentation import STRUCTURES
 from cardiolens.study import View
-from cardiolens.training.recipe import FinetuneRecipe, PretrainRecipe, RunRecipe, Strict
+from cardiolens.training.recipe import RunRecipe, Strict
 
 Interval = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
@@ -145,13 +145,3 @@ class LandmarkRecipe(DownstreamRecipe):
         if not value or set(value) - set(LANDMARKS):
             raise ValueError(f"landmarks are {', '.join(LANDMARKS)}")
         return value
-
-
-PRETRAINING: dict[str, type[RunRecipe]] = {"pretrain": PretrainRecipe, "masked": MaskedRecipe}
-DOWNSTREAM: dict[str, type[RunRecipe]] = {
-    "finetune": FinetuneRecipe,
-    "segmentation": SegmentationRecipe,
-    "tabular": TabularRecipe,
-    "landmarks": LandmarkRecipe,
-}
-"""Kinds of recipes that `cardiolens pretrain` and `cardiolens finetune` run."""
