@@ -185,8 +185,8 @@ def test_a_mixture_of_sets_has_one_list_of_classes(trunk, tmp_path):
     recipe = images_recipe(sets=[str(path) for path in paths], optimiser={**OPTIMISER, "epochs": 1})
     mixture = slice_images.open_mixture(recipe, None)
     assert mixture.classes == ("bars:0", "bars:1", "findings:0", "findings:1", "findings:2")
-    assert mixture.target("findings:train_00001/image").tolist() == [0, 0, 1, 0, 1]
-    assert mixture.target("bars:train_00000/image").tolist() == [1, 0, 0, 0, 0]
+    assert mixture.target("train_00001/findings:image").tolist() == [0, 0, 1, 0, 1]
+    assert mixture.target("train_00000/bars:image").tolist() == [1, 0, 0, 0, 0]
     model = load_model(slice_images.pretrain_images(recipe, mixture, tmp_path / "run"))
     assert model.config.several
     assert model.card.provenance["images"] == {"train": 32, "val": 16}

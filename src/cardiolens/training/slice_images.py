@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cardiolens._version import __version__
 from cardiolens.datasets.image_sets import ImageSet, open_images
-from cardiolens.datasets.splits import Split, make_split
+from cardiolens.datasets.splits import Split, make_split, patient_of
 from cardiolens.errors import RecipeError, TrainingError
 from cardiolens.hub import save_model
 from cardiolens.models.trunk import SliceClassifier
@@ -31,14 +31,20 @@ from cardiolens.training.slices import SliceModule
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_EPOCH = 2_000_000  # looks of validation are drawn as of this epoch: the same ones every time
-_LOOK = 50_021  # apart from the number of a batch
+
+
+def _within(name: str, key: str) -> str:
+    """`patient/item` as `patient/set:item`."""
+    patient, _, item = key.rpartition("/")
+    return f"{patient}/{name}:{item}"
 
 
 class Mixture:
     """One or several 2D sets under one list of classes.
 
-    Keys are `set:patient/item`.  Where a set has several classes an image, all of it is learned by sigmoids; else an
-    image is of one class (the paper trains one of 29 for its mixture; its ChestMNIST part has up to 14 at a time).
+    Keys are `patient/set:item`, so that patients stay who they are.  Where a set has several classes an image, all of
+    it is learned by sigmoids; else an image is of one class (the paper trains one of 29 for its mixture; its ChestMNIST
+    part has up to 14 at a time).
     """
 
     def __init__(self, sets: Sequence[ImageSet]) -> None:
@@ -54,11 +60,12 @@ class Mixture:
         self._start = dict(zip(names, starts, strict=True))
 
     def keys(self) -> tuple[str, ...]:
-        return tuple(f"{name}:{key}" for name, one in self.sets.items() for key in one.keys())  # noqa: SIM118
+        return tuple(_within(name, key) for name, one in self.sets.items() for key in one.keys())  # noqa: SIM118
 
     def _of(self, key: str) -> tuple[ImageSet, str]:
-        name, _, rest = key.partition(":")
-        return self.sets[name], rest
+        patient, _, rest = key.rpartition("/")
+        name, _, item = rest.partition(":")
+        return self.sets[name], f"{patient}/{item}"
 
     def load(self, key: str) -> Any:
         one, rest = self._of(key)
@@ -75,8 +82,17 @@ class Mixture:
         return row
 
     def split(self, recipe: ImagesRecipe) -> Split:
-        """Parts train and val: each set's own where it has both; else of its training patients by the recipe."""
+        """Parts train and val: by the patients of a split file; else each set's own where it has both; else of its
+        training patients by the recipe."""
         parts: dict[str, list[str]] = {"train": [], "val": []}
+        if recipe.split.file is not None:
+            given = Split.load(Path(recipe.split.file))
+            of_patient = {patient_of(key): part for part in parts for key in given[part]}
+            for key in self.keys():
+                part = of_patient.get(patient_of(key))
+                if part is not None:
+                    parts[part].append(key)
+            return Split({part: tuple(sorted(keys)) for part, keys in parts.items()}, {"patients": given.hash})
         for name, one in self.sets.items():
             own = one.split() if recipe.own_split else None
             if own is None or not {"train", "val"} <= own.parts.keys():
@@ -86,7 +102,7 @@ class Mixture:
             if own is None:
                 raise RecipeError("`split` must deal the parts train and val")
             for part, found in parts.items():
-                found += [f"{name}:{key}" for key in own[part]]
+                found += [_within(name, key) for key in own[part]]
         return Split(
             {part: tuple(sorted(keys)) for part, keys in parts.items()}, {"source": "each set's own, or dealt"}
         )
@@ -167,7 +183,10 @@ def pretrain_images(recipe: ImagesRecipe, mixture: Mixture, out: Path) -> Path:
     if folder.finished:
         logger.warning("%s is finished; nothing to do", out)
         return folder.final
-    split = folder.split(mixture, mixture.split(recipe))
+    kept, dealt = folder.path / "split.json", mixture.split(recipe)
+    if recipe.split.file is not None and not kept.exists():
+        dealt.save(kept)  # of images, where the file is of studies
+    split = folder.split(mixture, dealt)
     L.seed_everything(recipe.seed, verbose=False)
     labelled = isinstance(recipe, Slices2dRecipe)
     model, start = trunk_model(recipe, mixture.classes if labelled else (), mixture.several and labelled)

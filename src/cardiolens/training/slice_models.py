@@ -33,9 +33,10 @@ def volume_model(recipe: SlicesRecipe, answers: Answers) -> tuple[VolumeModel, C
     card = Card(name=recipe.model, transform=dict(named.card.transform), licence=start.card.licence.model_copy())
     model: VolumeModel
     if isinstance(named, SLIViT):
-        if recipe.slices is not None:
+        if recipe.slices is not None and named is start and recipe.weights is not None:
             named.set_slices(recipe.slices)
-        model = SLIViT(_changed(named.config, answers, recipe.architecture, recipe), card)
+        design = _changed(named.config, answers, recipe.architecture, recipe)
+        model = SLIViT(replace(design, slices=recipe.slices or design.slices), card)
     elif isinstance(named, VolumeNet):
         inner = {"frames": recipe.slices or named.config.slices} | recipe.architecture
         model = VolumeNet(_changed_encoder(named.config, answers, inner), card)
