@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -91,18 +92,22 @@ class Stack(System):
         return found
 
 
-def build(run: SystemRun, store: StudyStore, answers: Answers, cache: Path | None) -> tuple[System, Reader]:
-    """The network of a run, from its weights or from random ones, and its reader.
+MakeReader = Callable[[Path | None], Reader]
+"""A fresh reader that knows no study yet; given a folder, it keeps what it prepares there."""
+
+
+def build(run: SystemRun, store: StudyStore, answers: Answers) -> tuple[System, MakeReader]:
+    """The network of a run, from its weights or from random ones, and what makes its readers.
 
     Raises:
         TrainingError: a network that does not read what the recipe says.
         CheckpointError: no such model or weights.
     """
     make = {"clips": _clips, "frames": _frames, "stack": _stack}
-    return make[run.system.reads](run, store, answers, cache)
+    return make[run.system.reads](run, store, answers)
 
 
-def _clips(run: SystemRun, store: StudyStore, answers: Answers, cache: Path | None) -> tuple[System, Reader]:
+def _clips(run: SystemRun, store: StudyStore, answers: Answers) -> tuple[System, MakeReader]:
     model = load_model(run.model, weights=run.weights)
     start = _started(model, run)
     encoder: nn.Module
@@ -120,7 +125,7 @@ def _clips(run: SystemRun, store: StudyStore, answers: Answers, cache: Path | No
         raise TrainingError(f"{run.model} reads no clips; take a shad-… or echoai-… model, or another `reads`")
     transform = replace(transform, channels=1)
     system = Clips(encoder, width, answers, channels, start)
-    return system, ClipReader(store, transform, cache)
+    return system, lambda cache: ClipReader(store, transform, cache)
 
 
 class _Pooled(nn.Module):
@@ -135,7 +140,7 @@ class _Pooled(nn.Module):
         return found
 
 
-def _frames(run: SystemRun, store: StudyStore, answers: Answers, cache: Path | None) -> tuple[System, Reader]:
+def _frames(run: SystemRun, store: StudyStore, answers: Answers) -> tuple[System, MakeReader]:
     model = load_model(run.model, weights=run.weights)
     start, views = _started(model, run), [view.value for view in run.system.views]
     head: dict[str, Any] = {"outputs": len(answers), "kind": "classification", "in_channels": _FRAMES}
@@ -155,10 +160,10 @@ def _frames(run: SystemRun, store: StudyStore, answers: Answers, cache: Path | N
         raise TrainingError(f"{run.model} reads no frames; take cinema-tiny or cinema-resnet-tiny, or another `reads`")
     assert model.card is not None  # noqa: S101 - load_model gives one
     spec = GridSpec.from_dict(transform_of(model.card, sizes))
-    return Frames(network, start), FrameReader(GridSource(store, spec), run.system.views)
+    return Frames(network, start), lambda cache: FrameReader(GridSource(store, spec), run.system.views)
 
 
-def _stack(run: SystemRun, store: StudyStore, answers: Answers, cache: Path | None) -> tuple[System, Reader]:
+def _stack(run: SystemRun, store: StudyStore, answers: Answers) -> tuple[System, MakeReader]:
     model = load_model(run.model)
     network: SLIViT | VolumeNet
     if isinstance(model, SLIViT):
@@ -173,8 +178,8 @@ def _stack(run: SystemRun, store: StudyStore, answers: Answers, cache: Path | No
         network, channels = VolumeNet(replace(model.config, answers=answers)), model.config.encoder.channels
     else:
         raise TrainingError(f"{run.model} reads no slices; take slivit-tiny or slivit-r3d-tiny, or another `reads`")
-    reader = StackReader(store, network.config.slices, network.config.size, channels)
-    return Stack(network, _started(model, run)), reader
+    slices, size = network.config.slices, network.config.size
+    return Stack(network, _started(model, run)), lambda cache: StackReader(store, slices, size, channels)
 
 
 def _started(model: Any, run: SystemRun) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from cardiolens._version import __version__
 from cardiolens.bench.readers import Batch, Reader, Studies, loader
 from cardiolens.bench.recipe import SystemRun
-from cardiolens.bench.systems import System, build, parameters
+from cardiolens.bench.systems import MakeReader, System, build, parameters
 from cardiolens.bench.targets import Targets, targets_of
 from cardiolens.datasets.splits import Split
 from cardiolens.errors import TrainingError
@@ -87,7 +87,8 @@ def _learned(
 ) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, Any]]:
     folder = RunFolder(out, run)
     L.seed_everything(run.seed, verbose=False)
-    system, reader = build(run, store, targets.answers, cache)
+    system, make_reader = build(run, store, targets.answers)
+    reader = make_reader(cache)
     if run.weights is not None:
         refuse_seen(system.start, split, data_hash=store.hash(), weights=run.weights, named=None, keep=folder.path)
     parts = {part: _readable(reader, split[part], part) for part in ("train", "val", "test")}
@@ -101,7 +102,7 @@ def _learned(
         "parameters": parameters(system),
         "train_seconds": seconds,
         "best_epoch": best["epoch"],
-        "inference_seconds": _inference(module, run, store, parts["test"], targets),
+        "inference_seconds": _inference(module, make_reader, parts["test"], targets),
         "unread": {part: len(split[part]) - len(keys) for part, keys in parts.items()},
         "start": {"recipe": system.start.get("recipe"), "epochs": system.start.get("epochs")} if system.start else {},
     }
@@ -155,13 +156,13 @@ def _answers(
 
 
 @torch.inference_mode()
-def _inference(module: BenchModule, run: SystemRun, store: StudyStore, keys: Sequence[str], targets: Targets) -> float:
+def _inference(module: BenchModule, make_reader: MakeReader, keys: Sequence[str], targets: Targets) -> float:
     """Median seconds of a study by itself, from the store to its answers, nothing being prepared."""
     seconds = []
     for key in keys[:_TIMED]:
-        _, fresh = build(run.model_copy(update={"weights": None}), store, targets.answers, None)
+        studies = Studies(make_reader(None), targets, [key], seed=None)
         started = time.perf_counter()
-        (batch,) = loader(Studies(fresh, targets, [key], seed=None), batch=1, seed=0)
+        (batch,) = loader(studies, batch=1, seed=0)
         module.system(batch)
         seconds.append(time.perf_counter() - started)
     return float(np.median(seconds))
