@@ -90,6 +90,7 @@ KINDS: tuple[Kind, ...] = (
     # the first that fits is taken
     Kind("echonet", _echonet, "echonet:EchoNet", "FileList.csv beside Videos/ with AVI loops (EchoNet-Dynamic)"),
     Kind("sax", _store, "sax_stacks:SaxStacks", "a store of studies: the short-axis stack of each at a phase"),
+    Kind("cines", _store, "cine_volumes:CineVolumes", "by name, a store of studies: the planes of its cines over time"),
     Kind("medmnist", _npz, "medmnist:MedMNIST", "a .npz in MedMNIST's format, 3D"),
     Kind(
         "folder",
