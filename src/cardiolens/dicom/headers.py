@@ -180,6 +180,18 @@ def read_headers(ref: FileRef, stream: BinaryIO, size: int) -> FileResult:
     return result
 
 
+def frames_of(ref: FileRef, dataset: pydicom.Dataset) -> tuple[Frame, ...]:
+    """Frames by a header that came without its pixels, as DICOMweb gives metadata; () where it is no image."""
+    tags = Tags(dataset)
+    rows, cols = tags.integer("Rows"), tags.integer("Columns")
+    if not rows or not cols:
+        return ()
+    try:
+        return tuple(_frames(_file_header(ref, tags, rows, cols), tags))
+    except DamagedFile:
+        return ()
+
+
 def _looks_like_dicom(start: bytes) -> bool:
     """The magic word, or (files saved without preamble) a first element of group 0002 or 0008."""
     if start[128:132] == b"DICM":
