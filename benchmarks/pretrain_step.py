@@ -32,6 +32,7 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from cardiolens.augmix import augmix
 from cardiolens.hub import load_model
 from cardiolens.objectives import flood
 from cardiolens.store import StudyStore
@@ -42,7 +43,7 @@ from cardiolens.training.contrastive import ContrastiveModule, pairs_loader
 from cardiolens.training.data import ClipSource
 from cardiolens.training.pairs import ContrastBatch
 from cardiolens.training.recipe import PretrainRecipe
-from cardiolens.transforms import ClipTransform, augmix
+from cardiolens.transforms import ClipTransform
 
 TABLE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "pretrain_step.md"
 STAGES = ("data (store)", "data (memory)", "augmentation", "forward", "backward", "optimiser")

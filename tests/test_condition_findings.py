@@ -15,6 +15,7 @@ from cardiolens.html.report import study_report
 from cardiolens.hub import load_model, save_model
 from cardiolens.inference import Predictor
 from cardiolens.models.mil import GatedAttentionMIL, MILConfig, with_projection
+from cardiolens.models.torch_engine import TorchEngine
 from cardiolens.prediction import FIELDS, predict
 from cardiolens.store import StudyStore
 from cardiolens.transforms import ClipTransform
@@ -172,7 +173,7 @@ def test_a_card_that_does_not_fit_its_heads_is_refused(both):
     model.heads["again"] = GatedAttentionMIL(MILConfig(kind="classification"))
     model.card.tasks["again"] = {"kind": "classification", "labels": ["amyloidosis"]}
     with pytest.raises(CheckpointError, match="both tell amyloidosis"):
-        condition_heads(model)
+        condition_heads(TorchEngine(model))
 
 
 def test_damaged_weights_are_an_error(both, study):

@@ -6,7 +6,7 @@ import pytest
 
 from cardiolens.hub import load_model
 from cardiolens.inference import Prediction, Predictor
-from cardiolens.models.domain import DomainReference
+from cardiolens.models.domain_limits import DomainLimits
 from cardiolens.study import Study
 from synthetic_studies import beating_study
 
@@ -33,7 +33,7 @@ def predict(predictor_folder):
         model.card.domain.update(kept if trained_on is None else {**kept, "manufacturer": trained_on})
         limit = property(lambda reference: 1e9 if images_pass else -1e9)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(DomainReference, "threshold", limit)
+            patch.setattr(DomainLimits, "threshold", limit)
             return Predictor(model)(of(makers))
 
     return answer

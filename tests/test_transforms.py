@@ -4,8 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cardiolens.augmix import augmix
 from cardiolens.errors import CheckpointError, ReadError
-from cardiolens.transforms import ClipTransform, augmix
+from cardiolens.transforms import ClipTransform
 
 TINY = ClipTransform(frames=8, short_side=40, crop=32)
 

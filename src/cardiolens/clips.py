@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from cardiolens.errors import ReadError
 from cardiolens.study import Cine, Study, View
-from cardiolens.transforms import ClipTransform
+from cardiolens.transforms import ClipTransform, Frames
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PlaneSampling = Literal["random_half", "alternate", "all"]
 
@@ -55,6 +56,14 @@ def choose_planes(
     return [planes[i] for i in sorted(half)]
 
 
+class Cut(NamedTuple):
+    """A `Bag` in numpy: clips (clip, channel, time, row, col), with the view and the plane of each."""
+
+    clips: Frames
+    views: tuple[View, ...]
+    planes: tuple[int, ...]
+
+
 def clips_of(
     source: Study | Cine, transform: ClipTransform, plane_sampling: PlaneSampling = "all", seed: int = 0
 ) -> Bag:
@@ -63,15 +72,23 @@ def clips_of(
     Raises:
         ReadError: there is no cine to cut.
     """
+    import torch
+
+    found = cut(source, transform, plane_sampling, seed)
+    return Bag(torch.from_numpy(found.clips), found.views, found.planes)
+
+
+def cut(source: Study | Cine, transform: ClipTransform, plane_sampling: PlaneSampling = "all", seed: int = 0) -> Cut:
+    """`clips_of` without PyTorch."""
     generator = np.random.default_rng(seed)
-    clips: list[Tensor] = []
+    clips: list[Frames] = []
     views: list[View] = []
     chosen: list[int] = []
     for cine in (source,) if isinstance(source, Cine) else source.cines:
         for plane in choose_planes(cine.n_slices, plane_sampling, generator):
-            clips.append(transform(cine.frames[plane]))
+            clips.append(transform.clip(cine.frames[plane]))
             views.append(cine.view)
             chosen.append(plane)
     if not clips:
         raise ReadError("the study holds no cine, so there is nothing for a model to read")
-    return Bag(torch.stack(clips), tuple(views), tuple(chosen))
+    return Cut(np.stack(clips), tuple(views), tuple(chosen))

@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from cardiolens.errors import CheckpointError
 from cardiolens.explain.attention import ViewAttention, view_attention
-from cardiolens.models.mil import GatedAttentionMIL
 from cardiolens.study import View
 from cardiolens.text.conditions import CONDITIONS
 
 if TYPE_CHECKING:
-    from cardiolens.models.dual_encoder import DualEncoder
+    from cardiolens.engine import Engine, Values
 
 _WORDS = {condition.column: condition.name for condition in CONDITIONS}
 
@@ -124,7 +122,7 @@ def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-value)) if value >= 0 else 1 - 1 / (1 + math.exp(value))
 
 
-def condition_heads(model: DualEncoder) -> tuple[ConditionHead, ...]:
+def condition_heads(engine: Engine) -> tuple[ConditionHead, ...]:
     """The heads of a model that tell conditions, as its card names them.
 
     Raises:
@@ -132,21 +130,21 @@ def condition_heads(model: DualEncoder) -> tuple[ConditionHead, ...]:
     """
     found: list[ConditionHead] = []
     owner: dict[str, str] = {}
-    heads = dict(model.heads.items())
-    for task, entry in model.card.tasks.items():
-        head = heads.get(task)
-        if not isinstance(head, GatedAttentionMIL) or entry.get("kind") != "classification":
+    card = engine.card
+    for task, entry in card.tasks.items():
+        head = engine.heads.get(task)
+        if head is None or entry.get("kind") != "classification":
             continue
         labels = tuple(map(str, entry.get("labels", ())))
-        if len(labels) != head.config.outputs:
+        if len(labels) != head.outputs:
             raise CheckpointError(
-                f"{model.card.full_name}: the card names {len(labels)} conditions for the head '{task}', which gives "
-                f"{head.config.outputs}; bring the folder as cardiolens finetune wrote it"
+                f"{card.full_name}: the card names {len(labels)} conditions for the head '{task}', which gives "
+                f"{head.outputs}; bring the folder as cardiolens finetune wrote it"
             )
         for name in labels:
             if owner.setdefault(name, task) != task:
                 raise CheckpointError(
-                    f"{model.card.full_name}: the heads '{owner[name]}' and '{task}' both tell {name}; keep one of them"
+                    f"{card.full_name}: the heads '{owner[name]}' and '{task}' both tell {name}; keep one of them"
                 )
         fitted = entry.get("calibration") or {}
         found.append(ConditionHead(task, labels, fitted.get("conditions", {}), fitted.get("left_out", {})))
@@ -154,7 +152,7 @@ def condition_heads(model: DualEncoder) -> tuple[ConditionHead, ...]:
 
 
 def read_conditions(
-    model: DualEncoder, heads: Sequence[ConditionHead], features: Tensor, views: Sequence[View]
+    engine: Engine, heads: Sequence[ConditionHead], features: Values, views: Sequence[View]
 ) -> tuple[tuple[ConditionFinding, ...], list[list[float]]]:
     """Every condition of one study.
 
@@ -171,12 +169,11 @@ def read_conditions(
     findings: list[ConditionFinding] = []
     weights: list[list[float]] = []
     for head in heads:
-        pooled = model.measure(head.task, features[None])
-        logits = pooled.logits[0].double()
-        if not bool(torch.isfinite(logits).all()):
-            raise CheckpointError(f"{model.card.full_name} gives NaN for {head.task}; its weights are damaged")
-        weights.append(pooled.attention[0].float().cpu().tolist())
-        findings += head.read(logits.cpu().tolist(), weights[-1], views)
+        pooled = engine.measure(head.task, features)
+        if not np.isfinite(pooled.logits).all():
+            raise CheckpointError(f"{engine.card.full_name} gives NaN for {head.task}; its weights are damaged")
+        weights.append(pooled.attention.tolist())
+        findings += head.read(pooled.logits.astype(np.float64).tolist(), weights[-1], views)
     return tuple(findings), weights
 
 

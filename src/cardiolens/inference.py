@@ -9,21 +9,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from cardiolens._version import __version__
-from cardiolens.clips import Bag, clips_of
+from cardiolens.clips import Cut, clips_of, cut
 from cardiolens.conditions import condition_heads, notes_on, read_conditions
+from cardiolens.engine import Engine, Values
 from cardiolens.errors import CheckpointError, NoCineError, TrainingError
 from cardiolens.explain.attention import view_attention
 from cardiolens.findings import ClipFinding, Interval, Prediction
-from cardiolens.models.domain import STATISTICS, DomainReference, domain_features
 from cardiolens.origin import only_manufacturer
 from cardiolens.study import Study, View
 from cardiolens.transforms import ClipTransform
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from cardiolens.clips import Bag
     from cardiolens.models.dual_encoder import DualEncoder
 
 __all__ = [
@@ -47,13 +49,16 @@ class Predictor:
     The clip transform is the one in the model's card.  Every plane of every view at hand is read, without geometry.
     """
 
-    def __init__(self, model: DualEncoder, *, batch_size: int = 16, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, model: DualEncoder | Engine, *, batch_size: int = 16, device: str | torch.device = "cpu"
+    ) -> None:
         """Take a trained model.
 
         Args:
-            model: with trained weights, and a head "lvef" or heads for conditions as its card describes them.
+            model: with trained weights, and a head "lvef" or heads for conditions as its card describes them; or an
+                engine that computes one, such as `cardiolens.edge.OnnxEngine`.
             batch_size: clips encoded at once; bounds the memory, does not change the result.
-            device: where to run.
+            device: where PyTorch is to run.
 
         Raises:
             CheckpointError: random weights, no head of either kind, or a card that does not fit its heads.
@@ -66,28 +71,40 @@ class Predictor:
                 f"{card.name} has random weights, so it can predict nothing; load trained ones, "
                 f"load_model('{card.name}', weights=...), or train it with cardiolens pretrain and finetune"
             )
-        self.has_lvef = "lvef" in model.heads and "lvef" in card.tasks
-        self.condition_heads = condition_heads(model)
+        self.engine: Engine = model if isinstance(model, Engine) else _by_torch(model, batch_size, device)
+        self.has_lvef = "lvef" in self.engine.heads and "lvef" in card.tasks
+        self.condition_heads = condition_heads(self.engine)
         if not self.has_lvef and not self.condition_heads:
-            have = ", ".join(sorted(model.heads)) or "none"
+            have = ", ".join(sorted(self.engine.heads)) or "none"
             raise CheckpointError(
                 f"{card.full_name} has no head for LVEF and none for conditions (heads: {have}); train one with "
                 "cardiolens finetune, or choose a model that has: cardiolens models lists them"
             )
-        self.model = model.to(device).eval()
         self.card = card
-        self.batch_size = batch_size
-        self.device = torch.device(device)
         self.transform = ClipTransform.from_dict(card.transform)
 
-    def bag(self, study: Study) -> Bag:
+    @property
+    def model(self) -> DualEncoder:
+        """The network, where PyTorch computes it; `CheckpointError` where another engine does."""
+        return self._torch().model  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> torch.device:
+        """Where PyTorch computes; `CheckpointError` where another engine does."""
+        return self._torch().device  # type: ignore[no-any-return]
+
+    def _torch(self) -> Any:
+        if self.engine.name != "torch":
+            raise CheckpointError(f"this needs the network itself, which the engine {self.engine.name} does not hold")
+        return self.engine
+
+    def bag(self, study: Study) -> Cut:
         """The clips that the model reads: all planes of all views.  `NoCineError` where there is none."""
         if not study.cines:
             refused = "; ".join(f"{r.series}: {r.reason}" for r in study.refused) or "no series at all"
             raise NoCineError(f"no cine of a standard view to read ({refused}); check with cardiolens views")
-        return clips_of(study, self.transform, plane_sampling="all")
+        return cut(study, self.transform, plane_sampling="all")
 
-    @torch.inference_mode()
     def __call__(self, study: Study) -> Prediction:
         """Predict one study.
 
@@ -98,11 +115,10 @@ class Predictor:
         watch = _Watch()
         bag = self.bag(study)
         watch.lap("prepare")
-        features = _features(self.model, bag, self.batch_size, self.device)
-        embeddings = self.model.project(features)
+        features, embeddings = self.engine.encode(bag.clips)
         watch.lap("encode")
         lvef, weights = self._lvef(features)
-        conditions, theirs = read_conditions(self.model, self.condition_heads, features, bag.views)
+        conditions, theirs = read_conditions(self.engine, self.condition_heads, features, bag.views)
         weights = weights or np.mean(theirs, axis=0).tolist()
         watch.lap("pool")
         domain = self._by_origin(study, self._domain(embeddings, bag))
@@ -120,10 +136,11 @@ class Predictor:
                 for view, plane, weight, score in zip(bag.views, bag.planes, weights, domain.clips, strict=True)
             ),
             attention=view_attention(weights, bag.views),
-            embeddings=embeddings.float().cpu().numpy(),
+            embeddings=embeddings,
             provenance=self._provenance(study),
             notes=(
                 *notes,
+                *self.engine.notes,
                 *notes_on(self.condition_heads, conditions),
                 *domain.notes,
                 *_missing(study, self._usual_views(), self.has_lvef, bool(conditions)),
@@ -136,15 +153,15 @@ class Predictor:
     def _one_or_mean(self) -> str:
         return self.condition_heads[0].task if len(self.condition_heads) == 1 else "mean"
 
-    def _lvef(self, features: Tensor) -> tuple[float | None, list[float]]:
+    def _lvef(self, features: Values) -> tuple[float | None, list[float]]:
         """LVEF in percent, not yet cut to [0, 100], and the weights of the clips; None and none without a head."""
         if not self.has_lvef:
             return None, []
-        pooled = self.model.measure("lvef", features[None])
+        pooled = self.engine.measure("lvef", features)
         lvef = float(pooled.output.reshape(-1)[0])
         if not np.isfinite(lvef):
             raise CheckpointError(f"{self.card.full_name} gives {lvef} for LVEF; its weights are damaged")
-        return lvef, pooled.attention[0].float().cpu().tolist()
+        return lvef, pooled.attention.tolist()
 
     def _interval(self, lvef: float | None) -> tuple[Interval | None, list[str]]:
         if lvef is None:
@@ -158,19 +175,19 @@ class Predictor:
         low, high = (min(max(edge, 0.0), 100.0) for edge in (lvef - half, lvef + half))
         return Interval(low, high, float(conformal["coverage"])), []
 
-    def _domain(self, embeddings: Tensor, bag: Bag) -> _Domain:
-        reference = self.model.domain
+    def _domain(self, embeddings: Values, bag: Cut) -> _Domain:
+        reference = self.engine.domain
         if reference is None:
             note = "Out-of-domain check not done: these weights carry no reference of the studies they learned from."
-            return _Domain(None, None, None, (), (None,) * len(bag), [note])
-        features = domain_features(embeddings.cpu(), bag.clips).to(self.device)
-        score = reference.study_score(features, bag.views)
+            return _Domain(None, None, None, (), (None,) * len(bag.views), [note])
+        look, distances = self.engine.distances(embeddings, bag.clips)
+        score = reference.study_score(distances, bag.views)
         if not np.isfinite(score):
             raise CheckpointError(
                 f"{self.card.full_name} gives {score} as out-of-domain score; its weights are damaged"
             )
-        clips = tuple(reference.score(features, bag.views).cpu().tolist())
-        reasons = tuple(reference.reasons(features, bag.views))
+        clips = tuple(reference.score(distances, bag.views).tolist())
+        reasons = tuple(reference.reasons(look, distances, bag.views))
         unsure = ", ".join(map(str, reference.unsure_of(bag.views)))
         notes = [f"Out-of-domain check less sure of {unsure}: too few reference studies hold it."] if unsure else []
         return _Domain(score > reference.threshold, score, reference.threshold, reasons, clips, notes)
@@ -198,8 +215,8 @@ class Predictor:
             "transform": self.transform.to_dict(),
             "plane_sampling": "all",
             "study_sha256": study_hash(study),
-            "torch": torch.__version__,
-            "device": str(self.device),
+            "engine": self.engine.name,
+            **self.engine.provenance(),
         }
 
 
@@ -245,17 +262,19 @@ def _missing(study: Study, usual: Sequence[View], lvef: bool, conditions: bool) 
         yield f"No pixel spacing in {', '.join(bare)}: nothing in mm or ml can be measured{stays}."
 
 
-def _features(model: DualEncoder, bag: Bag, batch_size: int, device: str | torch.device) -> Tensor:
-    """Features (clip, width) of a bag, some clips at a time; no gradient."""
-    with torch.inference_mode():
-        return torch.cat([model.features(part.to(device)) for part in torch.split(bag.clips, batch_size)])
+def _by_torch(model: DualEncoder, batch_size: int, device: str | torch.device) -> Engine:
+    from cardiolens.models.torch_engine import TorchEngine
+
+    return TorchEngine(model, batch_size, device)
 
 
 def embed_bag(model: DualEncoder, bag: Bag, batch_size: int = 16, device: str | torch.device = "cpu") -> Tensor:
     """Embeddings (clip, 512) of a bag, some clips at a time; no gradient."""
-    features = _features(model, bag, batch_size, device)
+    import torch
+
     with torch.inference_mode():
-        return model.project(features)
+        parts = torch.split(bag.clips, batch_size)
+        return model.project(torch.cat([model.features(part.to(device)) for part in parts]))
 
 
 def fit_domain(
@@ -282,6 +301,9 @@ def fit_domain(
     Raises:
         TrainingError: fewer than ten studies to fit or held out.
     """
+    from cardiolens.clips import Bag
+    from cardiolens.models.domain import domain_features
+
     transform = ClipTransform.from_dict(model.card.transform)
     model = model.to(device).eval()
 
@@ -314,6 +336,8 @@ def fit_domain_rows(
     Raises:
         TrainingError: fewer than ten studies to fit or held out.
     """
+    from cardiolens.models.domain import STATISTICS, DomainReference
+
     if not train:
         raise TrainingError("an out-of-domain reference needs studies to fit, got none")
     reference = DomainReference(train[0].shape[1])

@@ -63,10 +63,10 @@ class LoopTransform:
                 f"{self.stride}, which spans {self.extent}; take fewer frames or a smaller stride"
             )
         images = volume.images.mean(-1) if volume.in_colour else volume.images
-        frames = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
-        if not bool(torch.isfinite(frames).all()):
+        grey = np.ascontiguousarray(images, dtype=np.float32)
+        if not np.isfinite(grey).all():
             raise InputError(f"{volume.source}: the loop holds NaN or infinite pixels")
-        frames = fit(frames, self.short_side, self.crop)
+        frames = torch.from_numpy(fit(grey, self.short_side, self.crop))
         looked = frames[:: -(-len(frames) // _LOOKED_AT)]
         low, high = np.percentile(looked.numpy(), self.percentiles)
         scaled = ((frames - float(low)) / max(float(high - low), 1e-6)).clamp_(0.0, 1.0)

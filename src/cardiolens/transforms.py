@@ -1,31 +1,25 @@
-"""From the frames of one plane to a clip for the network, and batched augmentation of clips.
+"""From the frames of one plane to a clip for the network.
 
 The transform travels with the weights: the one in a model's card is used at training, at prediction and in the app.
+The arithmetic is numpy's, so that it is the same where there is no PyTorch.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from cardiolens.errors import CheckpointError, ReadError
 
-# How far one unit of AugMix severity (1 to 10) moves each operation at most.  The paper gives no strengths; ours.
-_MAX_ROTATE_DEG = 30.0
-_MAX_SHEAR = 0.3
-_MAX_TRANSLATE = 0.3  # of half the field
-_MAX_ZOOM = 0.3
-_MAX_CONTRAST = 0.5
-_MAX_BRIGHTNESS = 0.3
-_MAX_LOG_GAMMA = 0.5
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Frames = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,12 @@ class ClipTransform:
             raise CheckpointError(f"impossible clip transform {self}; crop must fit the short side, channels be 1 or 3")
 
     def __call__(self, plane: npt.NDArray[Any]) -> Tensor:
+        """`clip` as a tensor of PyTorch."""
+        import torch
+
+        return torch.from_numpy(self.clip(plane))
+
+    def clip(self, plane: npt.NDArray[Any]) -> Frames:
         """Make a clip of one plane.
 
         Args:
@@ -68,14 +68,13 @@ class ClipTransform:
         """
         if plane.ndim != 3 or min(plane.shape) < 1:
             raise ReadError(f"a plane must be (time, row, col), got shape {plane.shape}")
-        picked = torch.linspace(0, plane.shape[0] - 1, self.frames).long()
-        frames = torch.from_numpy(np.ascontiguousarray(plane[picked.numpy()], dtype=np.float32))
-        if not bool(torch.isfinite(frames).all()):
+        frames = np.ascontiguousarray(plane[evenly(plane.shape[0], self.frames)], dtype=np.float32)
+        if not np.isfinite(frames).all():
             raise ReadError("a plane holds NaN or infinite pixels")
         frames = fit(frames, self.short_side, self.crop)
-        low, high = np.percentile(frames.numpy(), self.percentiles)
-        frames = ((frames - float(low)) / max(float(high - low), 1e-6)).clamp_(0.0, 1.0)
-        return frames[None].expand(self.channels, -1, -1, -1).contiguous()
+        low, high = np.percentile(frames, self.percentiles)
+        scaled = np.clip((frames - np.float32(low)) / np.float32(max(float(high - low), 1e-6)), 0.0, 1.0)
+        return np.repeat(scaled[None], self.channels, axis=0)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "percentiles": list(self.percentiles)}
@@ -89,92 +88,67 @@ class ClipTransform:
         return cls(**fields)
 
 
-def fit(frames: Tensor, short_side: int, crop: int) -> Tensor:
-    """(time, row, col) float -> (time, crop, crop): the shorter side resized, the centre kept."""
+def evenly(length: int, count: int) -> npt.NDArray[np.int64]:
+    """(count,) frames spread evenly over `length`, the first and the last among them; the middle ones rounded down.
+
+    Positions are rounded to float32 before, counted from the nearer end, as `torch.linspace` does.
+
+    >>> evenly(5, 3).tolist()
+    [0, 2, 4]
+    """
+    last = float(length - 1)
+    step = float(np.float32(last) / np.float32(max(count - 1, 1)))
+    number = np.arange(count, dtype=np.float64)
+    from_start = (number < count // 2) | (count == 1)
+    place = np.where(from_start, step * number, last - step * (count - 1 - number))
+    return place.astype(np.float32).astype(np.int64)
+
+
+def fit(frames: npt.NDArray[Any], short_side: int, crop: int) -> Frames:
+    """(time, row, col) float32 -> (time, crop, crop): the shorter side resized, the centre kept."""
     rows, cols = frames.shape[-2:]
     scale = short_side / min(rows, cols)
     size = (max(short_side, int(rows * scale)), max(short_side, int(cols * scale)))
-    if size != (rows, cols):
-        frames = F.interpolate(frames[:, None], size=size, mode="bilinear", antialias=True, align_corners=False)[:, 0]
     top, left = (size[0] - crop) // 2, (size[1] - crop) // 2
-    return frames[:, top : top + crop, left : left + crop]
+    if size == (rows, cols):
+        return np.ascontiguousarray(frames[:, top : top + crop, left : left + crop], dtype=np.float32)
+    fitted = _resized(np.asarray(frames, dtype=np.float32), 2, *resizing(cols, size[1], left, crop))
+    return _resized(fitted, 1, *resizing(rows, size[0], top, crop))
 
 
-def augmix(
-    clips: Tensor, generator: torch.Generator, *, severity: float = 3.0, width: int = 3, alpha: float = 1.0
-) -> Tensor:
-    """AugMix on a batch of clips, one draw a clip, the same for every frame of it.
+def _resized(frames: Frames, axis: int, places: npt.NDArray[np.intp], weights: Frames) -> Frames:
+    """Weighted sum of a few neighbours along an axis."""
+    shape = (-1, 1) if axis == 1 else (-1,)
+    total = frames.take(places[0], axis) * weights[0].reshape(shape)
+    for place, weight in zip(places[1:], weights[1:], strict=True):
+        total += frames.take(place, axis) * weight.reshape(shape)
+    return total
 
-    Each of `width` chains applies one to three of rotation, shear, translation, zoom, contrast, brightness and gamma; a
-    chain's spatial steps are one affine resampling.  The chains are mixed by Dirichlet weights, then with the original
-    by a Beta weight (Hendrycks et al. 2020, algorithm 1; the operations are those that Shad et al. name).
+
+@lru_cache(maxsize=256)
+def resizing(size: int, new: int, first: int, count: int) -> tuple[npt.NDArray[np.intp], Frames]:
+    """Bilinear resizing with antialiasing along one axis: which pixels, and with what weight, make a new one.
+
+    A triangle as wide as an input pixel where the image grows, as an output pixel where it shrinks, pixel centres at
+    halves: to the last bits as `torch.nn.functional.interpolate(mode="bilinear", antialias=True)`.
 
     Args:
-        clips: (batch, channel, time, row, col), float in [0, 1].
-        generator: source of all randomness, on the device of the clips.
-        severity: 0 (nothing) to 10.
-        width: number of chains.
-        alpha: of the Dirichlet and Beta distributions.
+        size, new: pixels before and after.
+        first, count: of the new pixels only these.
 
     Returns:
-        clips of the same shape, in [0, 1].
+        (tap, count) places and weights; a pixel with fewer neighbours has weights of 0.
     """
-    if severity <= 0 or width < 1:
-        return clips
-    batch = clips.shape[0]
-    strength = severity / 10.0
-    gamma = _sample_gamma(alpha, (batch, width + 2), generator, clips)
-    weights = gamma[:, :width] / gamma[:, :width].sum(1, keepdim=True)
-    keep = gamma[:, width] / gamma[:, width:].sum(1)
-    mixed = torch.zeros_like(clips)
-    for chain in range(width):
-        mixed += weights[:, chain].view(-1, 1, 1, 1, 1) * _chain(clips, strength, generator)
-    keep = keep.view(-1, 1, 1, 1, 1)
-    return (keep * clips + (1 - keep) * mixed).clamp_(0.0, 1.0)
-
-
-def _uniform(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
-    return torch.rand(shape, generator=generator, device=like.device, dtype=torch.float32) * 2 - 1
-
-
-def _sample_gamma(alpha: float, shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
-    """Gamma(alpha, 1) draws: exact for whole alpha as a sum of exponentials, which is all that AugMix uses."""
-    count = max(1, round(alpha))
-    uniform = torch.rand((*shape, count), generator=generator, device=like.device)
-    return -torch.log1p(-uniform.clamp(max=1 - 1e-6)).sum(-1) + 1e-6
-
-
-def _chain(clips: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """One chain: a random one to three of seven operations, each clip with its own."""
-    batch, channels, time, rows, cols = clips.shape
-    draws = _uniform((batch, 8), generator, clips)
-    order = torch.rand((batch, 7), generator=generator, device=clips.device).argsort(1).argsort(1)
-    depth = torch.randint(1, 4, (batch, 1), generator=generator, device=clips.device)
-    rotate, shear, shift, zoom, contrast, brightness, gamma = (
-        (order < depth).float() * strength * torch.cat([draws[:, :2], draws[:, 2:3], draws[:, 4:8]], 1)
-    ).unbind(1)
-    shift_row = (order[:, 2:3] < depth).float()[:, 0] * strength * draws[:, 3]
-    theta = _affines(rotate, shear, shift, shift_row, zoom)
-    grid = F.affine_grid(theta, [batch, 1, rows, cols], align_corners=False).to(clips.dtype)
-    moved = F.grid_sample(clips.reshape(batch, channels * time, rows, cols), grid, align_corners=False)
-    moved = moved.view(clips.shape)
-    gain, offset, exponent = (
-        value.view(-1, 1, 1, 1, 1).to(clips.dtype)
-        for value in (
-            1 + _MAX_CONTRAST * contrast,
-            _MAX_BRIGHTNESS * brightness,
-            torch.exp(_MAX_LOG_GAMMA * gamma),
-        )
-    )
-    return ((moved - 0.5) * gain + 0.5 + offset).clamp(1e-4, 1.0) ** exponent
-
-
-def _affines(rotate: Tensor, shear: Tensor, shift_col: Tensor, shift_row: Tensor, zoom: Tensor) -> Tensor:
-    """(batch, 2, 3) sampling matrices from strengths in [-1, 1]."""
-    angle = rotate * math.radians(_MAX_ROTATE_DEG)
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    scale = 1 + _MAX_ZOOM * zoom
-    skew = _MAX_SHEAR * shear
-    top = torch.stack([scale * cos, scale * (skew * cos - sin), _MAX_TRANSLATE * shift_col], 1)
-    bottom = torch.stack([scale * sin, scale * (skew * sin + cos), _MAX_TRANSLATE * shift_row], 1)
-    return torch.stack([top, bottom], 1)
+    half, scale = np.float32(0.5), np.float32(size) / np.float32(new)
+    support = max(scale, np.float32(1))
+    taps = 2 * int(np.ceil(support)) + 1
+    places, weights = np.zeros((taps, count), dtype=np.intp), np.zeros((taps, count), dtype=np.float32)
+    for column in range(count):
+        centre = scale * np.float32(first + column + 0.5)
+        low, stop = max(int(centre - support + half), 0), min(int(centre + support + half), size)
+        away = (np.arange(low, stop, dtype=np.float32) - centre + half) * (np.float32(1) / support)
+        near = np.maximum(np.float32(0), np.float32(1) - np.abs(away))
+        places[: stop - low, column] = np.arange(low, stop)
+        weights[: stop - low, column] = near / near.sum()
+    used = weights.any(1)
+    return places[used], weights[used]

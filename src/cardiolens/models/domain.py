@@ -10,60 +10,27 @@ by the rank rule of split-conformal prediction: of new studies of the same kind,
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cardiolens.errors import CheckpointError, TrainingError
-from cardiolens.models.texture import TEXTURES, texture_statistics
+from cardiolens.models.domain_limits import MIN_STUDIES, DomainLimits
+from cardiolens.models.look_names import PLAIN, STATISTICS, Statistic
+from cardiolens.models.texture import texture_statistics
 from cardiolens.study import View
 
-MIN_STUDIES = 10
+__all__ = ["MIN_STUDIES", "PLAIN", "STATISTICS", "DomainReference", "Statistic", "domain_features", "image_statistics"]
+
 _TINY = 1e-6
 _USUAL = 0.9  # share of held-out clips whose distance is within what is called usual in a view
-_VIEWS = tuple(View)
-_ROWS = 1 + len(_VIEWS)
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """One measured property of a clip: short name, what it is in plain words, whether measured as a logarithm."""
-
-    name: str
-    words: str
-    log: bool = False
-
-
-PLAIN = (
-    Statistic("dark_level", "grey level of the dark parts (5th percentile)"),
-    Statistic("lower_level", "grey level of the darker quarter (25th percentile)"),
-    Statistic("middle_level", "middle grey level (median)"),
-    Statistic("upper_level", "grey level of the brighter quarter (75th percentile)"),
-    Statistic("bright_level", "grey level of the bright parts (95th percentile)"),
-    Statistic("dark_share", "share of the image that is almost black"),
-    Statistic("grey_entropy", "spread of grey levels (entropy)"),
-    Statistic("centre_to_border", "brightness of the centre against the border", log=True),
-    Statistic("noise_level", "pixel noise within a frame", log=True),
-    Statistic("noise_grain", "grain of the noise (likeness of neighbouring pixels)"),
-    Statistic("detail_tails", "how fine detail is concentrated on few edges (kurtosis)", log=True),
-    Statistic("flat_texture", "texture in the most even quarter of the image", log=True),
-    Statistic("middle_texture", "texture in the middle of the image's range", log=True),
-    Statistic("edge_strength", "strength of the strongest edges", log=True),
-    Statistic("edge_density", "share of the image that is edge", log=True),
-    Statistic("spectral_slope", "fall of detail from coarse to fine (spectral slope)"),
-    Statistic("fine_detail", "share of fine detail in the image", log=True),
-    Statistic("motion_share", "share of the image's variation that is motion", log=True),
-    Statistic("motion_peak", "motion of the most moving parts", log=True),
-    Statistic("still_level", "flicker of the stillest parts from frame to frame", log=True),
-    Statistic("frame_noise", "noise from frame to frame", log=True),
-    Statistic("slow_motion", "share of motion that follows the heart cycle smoothly"),
-)
-STATISTICS = (*PLAIN, *(Statistic(f"texture_{i}", words, log) for i, (words, log) in enumerate(TEXTURES)))
+_ROWS = 1 + len(View)
 
 
 def image_statistics(clips: Tensor) -> Tensor:
@@ -82,12 +49,14 @@ def image_statistics(clips: Tensor) -> Tensor:
         raise ValueError(
             f"clips must be (clip, channel, time, row, col) of at least 8x8 pixels, got {tuple(clips.shape)}"
         )
-    parts = []
-    for movie in torch.split(clips[:, 0].float(), 16):
-        still = movie[:, :: max(1, movie.shape[1] // 4)]  # four frames tell of noise, texture and detail
-        plain = [_levels(movie), _details(still), _spectrum(still), _motion(movie)]
-        parts.append(torch.cat([*plain, texture_statistics(movie)], dim=1))
-    return torch.cat(parts)
+    return torch.cat([movie_statistics(movie) for movie in torch.split(clips[:, 0].float(), 16)])
+
+
+def movie_statistics(movie: Tensor) -> Tensor:
+    """`image_statistics` of movies (clip, time, row, col), all at once."""
+    still = movie[:, :: max(1, movie.shape[1] // 4)]  # four frames tell of noise, texture and detail
+    plain = [_levels(movie), _details(still), _spectrum(still), _motion(movie)]
+    return torch.cat([*plain, texture_statistics(movie)], dim=1)
 
 
 def _log(values: Tensor) -> Tensor:
@@ -101,7 +70,7 @@ def _levels(movie: Tensor) -> Tensor:
         flat[:, :: max(1, flat.shape[1] // 50_000)], flat.new_tensor([0.05, 0.25, 0.5, 0.75, 0.95]), dim=1
     )
     bins = (flat.clamp(0, 1) * 31.999).long()
-    histogram = torch.zeros(len(flat), 32, device=flat.device).scatter_add_(1, bins, torch.ones_like(flat))
+    histogram = torch.zeros(flat.shape[0], 32, device=flat.device).scatter_add_(1, bins, torch.ones_like(flat))
     share = histogram / histogram.sum(1, keepdim=True)
     entropy = -(share * torch.log(share.clamp_min(_TINY))).sum(1)
     rows, cols = movie.shape[-2:]
@@ -140,17 +109,25 @@ def _spectrum(movie: Tensor) -> Tensor:
     rows, cols = movie.shape[-2:]
     window = torch.hann_window(rows, device=movie.device)[:, None] * torch.hann_window(cols, device=movie.device)[None]
     power = torch.fft.rfft2((movie - movie.mean((-1, -2), keepdim=True)) * window).abs().square().mean(1)
-    frequency = torch.hypot(
-        torch.fft.fftfreq(rows, device=movie.device)[:, None], torch.fft.rfftfreq(cols, device=movie.device)[None]
-    )
-    rings = torch.bucketize(frequency, torch.linspace(0.05, 0.45, 13, device=movie.device))
-    members = [inside for ring in range(1, 13) if bool((inside := rings == ring).any())]  # small images lack some
-    log_power = torch.stack([torch.log(power[:, inside].mean(1) + 1e-12) for inside in members], 1)
-    log_ring = torch.stack([torch.log(frequency[inside].mean()) for inside in members])
-    centred = log_ring - log_ring.mean()
+    members, centred, high, all_but_mean = _rings(rows, cols)
+    power = power.flatten(1)
+    log_power = torch.stack([torch.log(power[:, inside.to(movie.device)].mean(1) + 1e-12) for inside in members], 1)
+    centred = centred.to(movie.device)
     slope = (log_power * centred).sum(1) / centred.square().sum()
-    share = power[:, frequency > 0.25].sum(1) / (power[:, frequency > 0.02].sum(1) + 1e-12)
+    share = power[:, high.to(movie.device)].sum(1) / (power[:, all_but_mean.to(movie.device)].sum(1) + 1e-12)
     return torch.stack([slope, _log(share)], 1)
+
+
+@lru_cache
+def _rings(rows: int, cols: int) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
+    """Places in the flattened half spectrum of each ring of frequencies, its centred log frequency, places of all
+    frequencies above 0.25 and above 0.02; small images lack some rings.  Kept: constants of an exported graph."""
+    frequency = torch.hypot(torch.fft.fftfreq(rows)[:, None], torch.fft.rfftfreq(cols)[None]).flatten()
+    rings = torch.bucketize(frequency, torch.linspace(0.05, 0.45, 13))
+    members = [inside for ring in range(1, 13) if len(inside := (rings == ring).nonzero()[:, 0])]
+    log_ring = torch.stack([torch.log(frequency[inside].mean()) for inside in members])
+    high, all_but_mean = ((frequency > limit).nonzero()[:, 0] for limit in (0.25, 0.02))
+    return members, log_ring - log_ring.mean(), high, all_but_mean
 
 
 def _motion(movie: Tensor) -> Tensor:
@@ -245,9 +222,12 @@ class DomainReference(nn.Module):
     @property
     def threshold(self) -> float:
         """Score above which a study is out of domain, 1; `CheckpointError` before `fit` or loading."""
-        if not bool(self.cutoff.isfinite().all()):
-            raise CheckpointError("this domain reference was never fitted; load trained weights or call fit")
-        return 1.0
+        return self.reading().threshold
+
+    def reading(self) -> DomainLimits:
+        """The limits, in numpy: what judges a study once its distances are known."""
+        names = ("limits", "cutoff", "low", "high", "counts")
+        return DomainLimits(**{name: getattr(self, name).detach().cpu().numpy().copy() for name in names})
 
     @torch.no_grad()
     def fit(
@@ -291,12 +271,13 @@ class DomainReference(nn.Module):
         groups = [[pair for pair in group if len(pair[0])] for group in groups]
         for row, group in enumerate(groups):
             known = group if len(group) >= MIN_STUDIES else groups[0]  # a rare view is held to what all views show
-            parts = torch.cat([self._parts(features) for features, _ in known])
+            parts = torch.cat([self.parts(features) for features, _ in known])
             self.limits[row] = torch.stack([_upper(part, _USUAL) for part in parts.T])
             self._range(row, [features for features, _ in known])
+        reading = self.reading()
         for row, group in enumerate(groups):
             known = group if len(group) >= MIN_STUDIES else groups[0]
-            scaled = [self._scaled(features, views) for features, views in known]
+            scaled = [torch.from_numpy(reading.scaled(self.distances(one[0]), one[1])) for one in known]
             studies = torch.stack([part.median(0).values.max() for part in scaled])
             self.cutoff[row, 0] = _upper(studies, quantile)
             self.cutoff[row, 1] = _upper(torch.cat(scaled).amax(1), quantile)
@@ -319,74 +300,33 @@ class DomainReference(nn.Module):
 
     def unsure_of(self, views: Iterable[View]) -> list[View]:
         """Those of the views that fewer than ten held-out studies had, so that they are held to all views' limits."""
-        return [view for view in dict.fromkeys(views) if self.counts[1 + _row(view)] < MIN_STUDIES]
+        return self.reading().unsure_of(views)
 
-    def _parts(self, features: Tensor) -> Tensor:
+    def parts(self, features: Tensor) -> Tensor:
         """(clip, 2): distance of the look and of the embedding."""
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise ValueError(f"domain features must be (clip, {self.dim}), got {tuple(features.shape)}")
         embedding, look = features[:, : self.embedding_dim], features[:, self.embedding_dim :]
         return torch.stack([self.look(look), self.embedding(embedding)], 1)
 
-    def _scaled(self, features: Tensor, views: Sequence[View]) -> Tensor:
-        """(clip, 2): the distances over what is usual in the view of each clip."""
-        if len(views) != len(features):
-            raise ValueError(f"one view a clip, got {len(views)} views for {len(features)} clips")
-        return self._parts(features) / self.limits[[_row(view) for view in views]]
-
-    def _study(self, features: Tensor, views: Sequence[View]) -> Tensor:
-        """(2,): the study's look and embedding in units of the limit.
-
-        The limit is that of the only view; of several, the greater of that for whole studies and that of the view
-        with the most clips, which decides the median.
-        """
-        found = Counter(views)
-        rows = [_row(view) for view, count in found.items() if count == max(found.values())]
-        limit = self.cutoff[rows if len(found) == 1 else [0, *rows], 0].max()
-        return self._scaled(features, views).median(0).values / limit
-
     @torch.no_grad()
+    def distances(self, features: Tensor) -> npt.NDArray[np.float32]:
+        """`parts` in numpy."""
+        found: npt.NDArray[np.float32] = self.parts(features).cpu().numpy()
+        return found
+
     def score(self, features: Tensor, views: Sequence[View]) -> Tensor:
         """Score of each clip by itself, (clip,): above 1 for few single clips of in-domain studies."""
-        return self._scaled(features, views).amax(1) / self.cutoff[[_row(view) for view in views], 1]
+        return torch.from_numpy(self.reading().score(self.distances(features), views))
 
-    @torch.no_grad()
     def study_score(self, features: Tensor, views: Sequence[View]) -> float:
         """Score of a study from all its clips (clip, dim) and their views; compare with `threshold`."""
-        return float(self._study(features, views).max())
+        return self.reading().study_score(self.distances(features), views)
 
-    @torch.no_grad()
     def reasons(self, features: Tensor, views: Sequence[View], most: int = 6) -> list[str]:
-        """In plain words, the measured properties of a study (clip, dim) outside the range of the reference studies.
-
-        The farthest outside first; empty when the study is in domain.
-        """
-        look, embedding = self._study(features, views).tolist()
-        if max(look, embedding) <= self.threshold:
-            return []
-        row = _row(views[0]) if len(set(views)) == 1 else 0
-        low, high = self.low[row], self.high[row]
-        middle = features[:, self.embedding_dim :].float().median(0).values
-        beyond = torch.maximum(low - middle, middle - high) / (high - low).clamp_min(_TINY)
-        beyond[: len(PLAIN)] += beyond.amax().clamp_min(0) * (
-            beyond[: len(PLAIN)] > 0
-        )  # what anyone can see goes first
-        lines = [
-            _outside(STATISTICS[i], float(middle[i]), float(low[i]), float(high[i]))
-            for i in beyond.argsort(descending=True)[: most - (look > self.threshold)].tolist()
-            if beyond[i] > 0
-        ]
-        if look > self.threshold:
-            lines.append(f"grey levels, noise, texture and motion taken together: {look:.1f} times the limit")
-        if embedding > self.threshold:
-            lines.append(
-                f"the network's own description of the images is {embedding:.1f} times as far off as its limit"
-            )
-        return lines
-
-
-def _row(view: View) -> int:
-    return 1 + _VIEWS.index(view)
+        """In plain words, the measured properties of a study (clip, dim) outside the range of the reference studies."""
+        look = features[:, self.embedding_dim :].float().cpu().numpy()
+        return self.reading().reasons(look, self.distances(features), views, most)
 
 
 def _only(pair: tuple[Tensor, Sequence[View]], view: View) -> tuple[Tensor, Sequence[View]]:
@@ -396,13 +336,6 @@ def _only(pair: tuple[Tensor, Sequence[View]], view: View) -> tuple[Tensor, Sequ
         raise TrainingError(f"one view a clip, got {len(views)} views for {len(features)} clips")
     kept = [i for i, of in enumerate(views) if of == view]
     return features[kept], [view] * len(kept)
-
-
-def _outside(statistic: Statistic, value: float, low: float, high: float) -> str:
-    side = "below" if value < low else "above"
-    if statistic.log:
-        value, low, high = math.exp(value), math.exp(low), math.exp(high)
-    return f"{statistic.words}: {value:.2g}, {side} the {low:.2g} to {high:.2g} of reference studies"
 
 
 def _upper(scores: Tensor, quantile: float) -> Tensor:

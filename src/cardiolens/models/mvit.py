@@ -132,7 +132,7 @@ class PooledTokens(nn.Module):
         """(batch, 1 + tokens, heads * width) on `grid` -> (batch, 1 + fewer, heads, width) and its grid."""
         width = len(self.weight)
         heads = x.shape[-1] // width
-        volume = x[:, 1:].reshape(len(x), *grid, heads * width).permute(0, 4, 1, 2, 3)
+        volume = x[:, 1:].reshape(x.shape[0], *grid, heads * width).permute(0, 4, 1, 2, 3)
         pooled = F.conv3d(
             volume,
             self.weight.repeat(heads, 1, 1, 1, 1),
@@ -220,7 +220,7 @@ def _thin(x: Tensor, grid: Grid) -> Tensor:
     """Max-pool tokens by 2 in space (kernel 3x3, padding 1); the cls token passes by."""
     planes = x[:, 1:].reshape(-1, grid[1], grid[2], x.shape[-1]).permute(0, 3, 1, 2)
     pooled = F.max_pool2d(planes, 3, stride=2, padding=1).permute(0, 2, 3, 1)
-    return torch.cat([x[:, :1], pooled.reshape(len(x), -1, x.shape[-1])], dim=1)
+    return torch.cat([x[:, :1], pooled.reshape(x.shape[0], -1, x.shape[-1])], dim=1)
 
 
 class MViT(nn.Module):
@@ -292,5 +292,5 @@ class MViT(nn.Module):
         x = F.conv3d(x, weight, self.patch.bias, self.patch.stride, self.patch.padding)
         x = x.flatten(2).transpose(1, 2)
         x = x + (self.pos_time[:, None] + self.pos_space).flatten(0, 1)
-        first = (self.cls_token + self.pos_cls).expand(len(x), 1, -1)
+        first = (self.cls_token + self.pos_cls).expand(x.shape[0], 1, -1)
         return torch.cat([first, x], dim=1)

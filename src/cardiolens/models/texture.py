@@ -8,47 +8,16 @@ eight neighbours, within the frame and, cutting the movie along time, over the c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cardiolens.models.look_names import COL, CURVATURE, CUTS, ROW, SCALES, SLOPE
+
 _FLOOR = 2e-3  # of a pattern's share: rarer ones differ by chance
 _AROUND = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
-_TIME, _ROW, _COL = 1, 2, 3
-_CUTS = (  # name, axes, radius in pixels and frames
-    ("within the frame, next pixels", (_ROW, _COL), 1),
-    ("within the frame, 2 pixels apart", (_ROW, _COL), 2),
-    ("within the frame, 4 pixels apart", (_ROW, _COL), 4),
-    ("along columns and time, next frames", (_TIME, _ROW), 1),
-    ("along rows and time, next frames", (_TIME, _COL), 1),
-    ("along columns and time, 2 frames apart", (_TIME, _ROW), 2),
-)
-_SCALES = (1, 2, 4, 8)
-_CURVATURE = (0.5, 0.75, 0.9, 0.98)
-_SLOPE = (0.25, 0.5, 0.75, 0.9, 0.98)
-_SIDES = (("bright against dark spots (skewness)", False), ("strongest bright against strongest dark spots", True))
-_TIES = ("edges to brightness", "fine detail to brightness", "fine detail to edges", "bright spots to brightness")
 _MOST_FRAMES, _MOST_LINES = 4, 40
-
-
-def _words() -> tuple[tuple[str, bool], ...]:
-    columns = [
-        (f"share of pattern {code} of neighbouring pixels {words}", True) for words, _, _ in _CUTS for code in range(10)
-    ]
-    for scale in _SCALES:
-        at = f"at {scale} pixel" + ("s" if scale > 1 else "")
-        columns += [(f"fine detail {at}, {share:.0%} level", True) for share in _CURVATURE]
-        columns += [(f"edges {at}, {share:.0%} level", True) for share in _SLOPE]
-        columns += [(f"{words} {at}", log) for words, log in _SIDES]
-        columns += [(f"tie of {words} {at}", False) for words in _TIES]
-    columns += [(f"tie of edges at {fine} and {coarse} pixels", False) for fine, coarse in pairwise(_SCALES)]
-    return tuple(columns)
-
-
-TEXTURES = _words()
-"""What each column of `texture_statistics` is, and whether it is a logarithm."""
 
 
 def texture_statistics(movie: Tensor) -> Tensor:
@@ -62,17 +31,17 @@ def texture_statistics(movie: Tensor) -> Tensor:
     """
     frames = movie[:, :: max(1, movie.shape[1] // _MOST_FRAMES)]
     columns = []
-    for _, axes, radius in _CUTS:
-        within = axes == (_ROW, _COL)
+    for _, axes, radius in CUTS:
+        within = axes == (ROW, COL)
         columns.append(_patterns(frames if within else _thinned(movie, axes), axes, radius))
     return torch.cat([*columns, _derivatives(frames)], 1)
 
 
 def _thinned(movie: Tensor, axes: Sequence[int]) -> Tensor:
     """Fewer of the lines that a cut along time does not look along: neighbours say the same."""
-    across = _COL if _ROW in axes else _ROW
+    across = COL if ROW in axes else ROW
     step = max(1, movie.shape[across] // _MOST_LINES)
-    return movie[:, :, ::step] if across == _ROW else movie[..., ::step]
+    return movie[:, :, ::step] if across == ROW else movie[..., ::step]
 
 
 def _patterns(movie: Tensor, axes: tuple[int, int], radius: int) -> Tensor:
@@ -90,7 +59,7 @@ def _patterns(movie: Tensor, axes: tuple[int, int], radius: int) -> Tensor:
     ones = brighter.sum(0)
     turns = (brighter != brighter.roll(1, 0)).sum(0)
     codes = torch.where(turns <= 2, ones, 9).flatten(1)
-    share = torch.zeros(len(movie), 10, device=movie.device)
+    share = torch.zeros(movie.shape[0], 10, device=movie.device)
     share.scatter_add_(1, codes, torch.ones_like(codes, dtype=share.dtype))
     return torch.log(share / codes.shape[1] + _FLOOR)
 
@@ -105,18 +74,18 @@ def _at_least(movie: Tensor, axis: int, size: int) -> Tensor:
 
 def _derivatives(frames: Tensor) -> Tensor:
     """Columns of the second family; frames (clip, time, row, col)."""
-    smallest = 4 * _SCALES[-1]
-    image = _at_least(_at_least(frames, _ROW, smallest), _COL, smallest)
+    smallest = 4 * SCALES[-1]
+    image = _at_least(_at_least(frames, ROW, smallest), COL, smallest)
     columns: list[Tensor] = []
     ties: list[Tensor] = []
     finer: Tensor | None = None
-    for _ in _SCALES:
+    for _ in SCALES:
         centre = image[..., 1:-1, 1:-1]
         slope = torch.hypot(image[..., 1:-1, 2:] - image[..., 1:-1, :-2], image[..., 2:, 1:-1] - image[..., :-2, 1:-1])
         bend = (
             image[..., 1:-1, 2:] + image[..., 1:-1, :-2] + image[..., 2:, 1:-1] + image[..., :-2, 1:-1] - 4 * centre
         ).flatten(1)
-        columns += [_log_levels(bend.abs(), _CURVATURE), _log_levels(slope.flatten(1), _SLOPE), _sides(bend)]
+        columns += [_log_levels(bend.abs(), CURVATURE), _log_levels(slope.flatten(1), SLOPE), _sides(bend)]
         edges, grey = slope.flatten(1), centre.flatten(1)
         pairs = ((edges, grey), (bend.abs(), grey), (bend.abs(), edges), (-bend, grey))
         columns.append(torch.stack([_correlation(one, other) for one, other in pairs], 1))

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from cardiolens._version import __version__
+from cardiolens.augmix import augmix
 from cardiolens.datasets.splits import Split
 from cardiolens.errors import TrainingError
 from cardiolens.hub import load_model, save_model
@@ -29,7 +30,7 @@ from cardiolens.training.pairs import ContrastBatch, ReportPairs, contrast_loade
 from cardiolens.training.processes import gather_pairs
 from cardiolens.training.recipe import PretrainRecipe, TextRecipe
 from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, TrainingModule, make_trainer
-from cardiolens.transforms import ClipTransform, augmix
+from cardiolens.transforms import ClipTransform
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from cardiolens.augmix import augmix
 from cardiolens.datasets.splits import Split, take_fraction
 from cardiolens.errors import TrainingError
 from cardiolens.hub import save_model
@@ -27,7 +28,6 @@ from cardiolens.training.results import conclude, fit_reference, study_bags
 from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
 from cardiolens.training.start import Start, add_head
 from cardiolens.training.tasks import ConditionTask, Task, condition_task, value_task
-from cardiolens.transforms import augmix
 
 logger = logging.getLogger(__name__)
 
