@@ -10,6 +10,8 @@ import typer
 from cardiolens.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
+    import threading
+
     from cardiolens.pacs.journal import Entry
     from cardiolens.pacs.work import Reader
 
@@ -144,7 +146,7 @@ def _reader(model: str, segment: bool | None, device: str, key: bytes, masks: st
     return Reader(predictor, segmenter, key, cast("Masks", masks))
 
 
-def _stop_signal() -> "object":
+def _stop_signal() -> "threading.Event":
     """An event that SIGTERM sets, so that a service manager ends the node between two studies."""
     import signal
     import threading

@@ -239,7 +239,7 @@ def _content(sources: Sources, groups: Sequence[Group], comments: Sequence[str],
         imaging_measurements=[_group(sources, group, entropy) for group in groups],
         title=codes.DCM.ImagingMeasurementReport,
         language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(
-            language=Code("en", "RFC5646", "English")
+            language=sr.CodedConcept("en", "RFC5646", "English")
         ),
     )
     tree[0].ContentSequence.extend(_comment(words) for words in (f"{RESEARCH}.", *comments))

@@ -64,8 +64,8 @@ def _predicted(prediction: Prediction | None) -> Iterator[Group]:
             codes.LVEF,
             lvef,
             codes.PERCENT,
-            below=interval and lvef - interval.low,
-            above=interval and interval.high - lvef,
+            below=lvef - interval.low if interval else None,
+            above=interval.high - lvef if interval else None,
             method=codes.REGRESSION,
         )
         said = () if interval is None else (f"The interval holds {interval.coverage:.0%} of studies of that kind.",)

@@ -110,7 +110,7 @@ class Service:
                 logger.warning("a connection ended in an error (%s)", sys.exc_info()[0])
 
         quiet_libraries()
-        handlers = [
+        handlers: list[Any] = [
             (evt.EVT_C_ECHO, _echoed),
             (evt.EVT_C_STORE, _stored, [spool]),
             (evt.EVT_REJECTED, _rejected),
@@ -175,14 +175,20 @@ def _rejected(event: Event) -> None:
     logger.warning("refused an association from AE title %r", str(event.assoc.requestor.ae_title)[:16])
 
 
+def _start_anew(event: Event) -> None:
+    """One message is whole; the next is counted from nothing."""
+    bounded: Any = event.assoc.dul.socket  # a BoundedSocket
+    bounded.start_anew()
+
+
 def _echoed(event: Event) -> int:
-    event.assoc.dul.socket.start_anew()
+    _start_anew(event)
     return SUCCESS
 
 
 def _stored(event: Event, spool: Spool) -> int:
     """Keep one image; the status for its sender."""
-    event.assoc.dul.socket.start_anew()
+    _start_anew(event)
     try:
         content = event.encoded_dataset()
         about = _about(content)
@@ -231,11 +237,14 @@ def _bounded(door: Door) -> type[Any]:
             if nr_bytes > MAX_PDU_BYTES or self.received > door.max_object_bytes:
                 logger.warning("closed a connection that sends %d bytes where no image needs them", self.received)
                 raise OSError("message too long")
+            connection = self.socket
+            if connection is None:
+                raise OSError("closed")
             deadline = time.monotonic() + door.seconds
             out = bytearray()
-            self.socket.settimeout(door.seconds)
+            connection.settimeout(door.seconds)
             while len(out) < nr_bytes:
-                part = self.socket.recv(min(nr_bytes - len(out), 1 << 16))
+                part = connection.recv(min(nr_bytes - len(out), 1 << 16))
                 if not part:
                     break
                 out += part

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,7 +22,7 @@ from cardiolens.pacs.scp import is_loopback
 
 TOKEN, USER, PASSWORD = "CARDIOLENS_DICOMWEB_TOKEN", "CARDIOLENS_DICOMWEB_USER", "CARDIOLENS_DICOMWEB_PASSWORD"
 _ANY_SYNTAX = (("application/dicom", "*"),)  # as stored; else a server decompresses everything
-_RETRIED = (408, 429, 500, 502, 503, 504)
+_RETRIED = tuple(HTTPStatus(code) for code in (408, 429, 500, 502, 503, 504))
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class WebArchive:
     def _said(self) -> Iterator[None]:
         """What goes wrong in between, in words that a person understands."""
         import requests
-        from retrying import RetryError
+        from retrying import RetryError  # type: ignore[import-untyped]  # what dicomweb-client retries with
 
         try:
             yield
