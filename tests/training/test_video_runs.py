@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pytest
 import torch
+import yaml
 from loops_in_memory import Discs
 from safetensors.torch import load_file
 
+from cardiolens.cli import main
 from cardiolens.datasets.cine_volumes import CineVolumes
 from cardiolens.datasets.splits import make_split
 from cardiolens.errors import RecipeError, TrainingError
@@ -168,3 +170,24 @@ def test_what_cannot_be_learned_is_refused_before_the_start(pretrained, tmp_path
     other = video_recipe(weights=str(pretrained), official_split=False, split={"fractions": {"train": 0.6, "val": 0.4}})
     with pytest.raises(TrainingError, match="already seen"):
         video.train_video(other, Discs(), tmp_path / "f")
+
+
+def run_command(*words):
+    with pytest.raises(SystemExit) as stop:
+        main(list(words))
+    assert stop.value.code == 0
+
+
+def test_the_commands_run_these_recipes_on_a_store_by_their_kind(tmp_path, capsys):
+    store = write_store(tmp_path / "store")
+    split = {"fractions": {"train": 0.5, "val": 0.25, "test": 0.25}}
+    for name, recipe in (("masked", masked_recipe(split=split)), ("ef", video_recipe(split=split, label="lvef"))):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    changes = [("--set", change) for change in ("optimiser.epochs=1", "views=[4CH]", "stride=even")]
+    common = ["--store", str(store.path), *(word for pair in changes for word in pair)]
+    run_command("pretrain", str(tmp_path / "masked.yaml"), *common, "--out", str(tmp_path / "one"))
+    weights = ["--weights", str(tmp_path / "one" / "final"), "--out", str(tmp_path / "two")]
+    run_command("finetune", str(tmp_path / "ef.yaml"), *common, *weights)
+    assert f"model: {tmp_path / 'two' / 'final'}" in capsys.readouterr().out
+    assert load_model(tmp_path / "two" / "final").card.name == "echoai-ef-tiny"
+    assert {row["loops"] for row in rows_of(tmp_path / "two" / "predictions_test.csv")} == {"1"}
