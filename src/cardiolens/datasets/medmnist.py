@@ -135,7 +135,8 @@ class MedMNIST(_Npz):
 
         table = np.concatenate([self._labels[part] for part in PARTS]).astype(float)
         names = ["label"] if table.shape[1] == 1 else [f"label_{n}" for n in range(table.shape[1])]
-        return pd.DataFrame(table, index=pd.Index(self.keys(), name="key"), columns=names)
+        found: pd.DataFrame = pd.DataFrame(table, index=pd.Index(self.keys(), name="key"), columns=names)
+        return found
 
 
 class MedMNISTImages(_Npz):

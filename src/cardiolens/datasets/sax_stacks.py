@@ -69,7 +69,8 @@ class SaxStacks:
 
     def labels(self) -> pd.DataFrame:
         """The numbers of labels.csv."""
-        return self.store.labels().select_dtypes("number").astype(float)
+        found: pd.DataFrame = self.store.labels().select_dtypes("number").astype(float)
+        return found
 
     def split(self) -> Split | None:
         return None

@@ -81,7 +81,8 @@ class VolumeFolder:
                 log.warning("%s: column %s holds texts and is no label", self.path / TABLE, name)
                 continue
             table[name] = [math.nan if value is None else value for value in found]
-        return pd.DataFrame(table, index=pd.Index(self.keys(), name="key"), dtype=float)
+        frame: pd.DataFrame = pd.DataFrame(table, index=pd.Index(self.keys(), name="key"), dtype=float)
+        return frame
 
     def split(self) -> Split | None:
         """The column `split`; None where there is none."""

@@ -160,7 +160,7 @@ class SLIViT(nn.Module):
         """(batch, slice, channel, row, col) -> (batch, slices, width), before positions."""
         found = self.feature_map(volumes)
         if self.config.cut == "slices":
-            found = found.unflatten(3, (self.config.slices, -1)).movedim(3, 1)
+            found = torch.stack(found.chunk(self.config.slices, 3), 1)
         tokens: Tensor = self.to_patch_embedding(found.reshape(len(volumes), self.config.slices, -1))
         return tokens
 

@@ -77,7 +77,7 @@ def _with_whole_trunk(config: SLIViTConfig | SliceClassifierConfig, changes: Map
 
 def _changed_encoder(config: VolumeNetConfig, answers: Answers, changes: Mapping[str, Any]) -> VolumeNetConfig:
     try:
-        encoder: Any = replace(config.encoder, **changes)  # type: ignore[arg-type] # checked by its own __post_init__
+        encoder: Any = replace(config.encoder, **changes)
     except TypeError as error:
         raise TrainingError(f"architecture: not a setting of this encoder ({error})") from error
     return VolumeNetConfig(encoder, answers)
