@@ -65,7 +65,7 @@ def finetune(
     settings = load_any(recipe, DOWNSTREAM, overrides)
     out = out or Path("runs") / settings.name
     if isinstance(settings, DownstreamRecipe | SlicesRecipe | VideoRecipe) and (sweep is not None or cache is not None):
-        raise RecipeError(f"--sweep and --cache are for `kind: finetune`; {recipe} is of kind {settings.kind}")
+        raise RecipeError(f"--sweep and --cache are for `kind: finetune`; {recipe} is of another kind")
     if isinstance(settings, VideoRecipe):
         from cardiolens.training.video import train_video
         from cardiolens.training.video_data import open_loops

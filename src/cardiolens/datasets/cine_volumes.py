@@ -126,8 +126,9 @@ class CineVolumes:
 
         table = self._store.labels()
         numbers = table.apply(pd.to_numeric, errors="coerce").dropna(axis="columns", how="all")
-        of_planes = numbers.reindex([study for study, *_ in self._keys.values()])
-        return of_planes.set_axis(pd.Index(self.keys(), name="key"))
+        of_planes: pd.DataFrame = numbers.reindex([study for study, *_ in self._keys.values()])
+        of_planes.index = pd.Index(self.keys(), name="key")
+        return of_planes
 
     def split(self) -> Split | None:
         """A store has none of its own."""

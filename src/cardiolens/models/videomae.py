@@ -95,7 +95,7 @@ def from_tubelets(tokens: Tensor, config: TubeletConfig) -> Tensor:
 
 def _moments(tubelets: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (n - 1) of every channel of a tubelet, spread over its values."""
-    x = tubelets.unflatten(-1, (-1, channels))
+    x = tubelets.reshape(*tubelets.shape[:-1], -1, channels)
     mean, spread = x.mean(-2, keepdim=True), x.var(-2, unbiased=True, keepdim=True).sqrt() + _TINY
     return mean.expand_as(x).flatten(-2), spread.expand_as(x).flatten(-2)
 

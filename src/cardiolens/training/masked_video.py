@@ -133,7 +133,7 @@ def pretrain_video(recipe: MaskedVideoRecipe, volumes: VolumeSet, out: Path) -> 
     trainer = make_trainer(folder, [*callbacks, bar], accumulate=accumulate)
     module.train()
     resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
+    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
