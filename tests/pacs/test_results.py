@@ -18,6 +18,7 @@ from cardiolens.pacs.codes import condition_code
 from cardiolens.pacs.results import make_results
 from cardiolens.pacs.summary import HIGH, WIDE, summary_page
 from cardiolens.reading import read_study
+from cardiolens.study import Cine, Study
 from cardiolens.text.conditions import CONDITIONS
 from drawn_phantom import phantom
 
@@ -183,6 +184,12 @@ def test_a_prediction_alone_gives_report_and_page_without_contours(whole):
     _, study, _, _ = whole
     results = make_results(study, prediction(conditions=()), None, made=MADE)
     assert list(results.files) == ["SR.dcm", "SC.dcm"]
+
+
+def test_a_page_without_contours_has_room_for_images_of_any_size():
+    frames = np.zeros((5, 2, 300, 700), np.uint16)
+    study = Study((Cine("SAX", frames, source="wide"), Cine("4CH", frames[:1], source="tall")))
+    assert summary_page(study, prediction(), None).shape == (HIGH, WIDE, 3)
 
 
 def test_nothing_to_report_is_said(whole):

@@ -33,7 +33,7 @@ _ROWS = (
     ("rv_edv_ml", "RV EDV", "ml"),
     ("rv_esv_ml", "RV ESV", "ml"),
 )
-_SHOWN_CONDITIONS = 6
+_SHOWN_CONDITIONS = 5
 _CHARACTERS = 58  # of a line of small print in the left column
 
 
@@ -44,9 +44,6 @@ def summary_page(study: Study, prediction: Prediction | None, contours: SegmentR
     page = Image.new("RGB", (WIDE, HIGH), BACK)
     foot = HIGH - 90
     end = _write(page, prediction, contours, foot)
-    curve = _fitted(_curve(contours), _LEFT - 2 * _MARGIN, foot - end - 24)
-    if curve is not None:
-        page.paste(curve, (_MARGIN, foot - 12 - curve.height))
     right, top = WIDE - _LEFT - _MARGIN, _MARGIN
     for picture in _pictures(study, contours, right):
         fitted = _fitted(picture, right, HIGH - top - 2 * _MARGIN)
@@ -54,6 +51,13 @@ def summary_page(study: Study, prediction: Prediction | None, contours: SegmentR
             break
         page.paste(fitted, (_LEFT, top))
         top += fitted.height + 12
+    places = [
+        (_fitted(_curve(contours), _LEFT - 2 * _MARGIN, foot - end - 24), (_MARGIN, end + 12)),
+        (_fitted(_curve(contours), right, HIGH - top - _MARGIN), (_LEFT, top)),
+    ]
+    curve, corner = max(places, key=lambda place: 0 if place[0] is None else place[0].width)
+    if curve is not None:
+        page.paste(curve, corner)
     return np.asarray(page)
 
 
@@ -143,7 +147,8 @@ def _pictures(study: Study, contours: SegmentResult | None, wide: int) -> Iterat
     short_axis = contours.segmentation(View.SAX) if contours is not None else None
     if contours is None or short_axis is None:
         for cine in study.cines:
-            yield np.concatenate([line(f"{cine.view}, first phase, no contours", wide, 15), _plain(cine, wide)])
+            picture = _plain(cine, wide)
+            yield np.concatenate([line(f"{cine.view}, first phase, no contours", picture.shape[1], 15), picture])
         return
     measures = contours.measures
     columns = min(short_axis.cine.n_slices, 6 if short_axis.cine.n_slices > 8 else 4)
