@@ -8,11 +8,20 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from cardiolens.serve.export import find_browser
+
+# Puts the pipes where Chromium looks for them, 3 and 4, and becomes it.
+_START = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+os.dup2(ends[0], 3), os.dup2(ends[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -28,8 +37,9 @@ class Browser:
             "--remote-debugging-pipe", f"--user-data-dir={self.profile}", f"--window-size={width},{height}",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         ]  # fmt: skip
-        shell = ["sh", "-c", f'exec "$@" 3<&{down[0]} 4>&{up[1]}', "sh", *command]
-        self.process = subprocess.Popen(shell, pass_fds=(down[0], up[1]), stderr=subprocess.DEVNULL)
+        pipes = [str(down[0]), str(up[1]), browser, *command[1:]]
+        start = [sys.executable, "-c", _START, *pipes]
+        self.process = subprocess.Popen(start, pass_fds=(down[0], up[1]), stderr=subprocess.DEVNULL)
         os.close(down[0])
         os.close(up[1])
         self._out, self._in = os.fdopen(down[1], "wb", 0), os.fdopen(up[0], "rb", 0)
@@ -84,11 +94,13 @@ class Browser:
         return found["result"].get("value")
 
     def wait(self, script: str, seconds: float = 15.0):
-        """Wait until an expression is true; its value."""
+        """Wait until an expression is true; its value, true for an object."""
+        plain = "return v && typeof v === 'object' && !Array.isArray(v) ? true : v;"
+        asked = f"(() => {{ const v = {script}; {plain} }})()"
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                if value := self.run(script):
+                if value := self.run(asked):
                     return value
             except AssertionError:
                 pass  # the page is changing

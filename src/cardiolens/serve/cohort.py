@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WORDS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "principal components"}
+_SHORT = ("lv", "rv", "la", "ra", "lvef", "rvef", "edv", "esv", "mapse", "bsa", "gls")
 _BINS = 24
 _MOST_GROUPS = 12
 _FEWEST = 5  # studies in a group of which a mean is told
@@ -164,9 +165,13 @@ def column(desk: Desk, name: str, keys: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _spoken(name: str) -> str:
+    return " ".join(word.upper() if word in _SHORT else word for word in name.split("_"))
+
+
 def names_of(desk: Desk) -> list[dict[str, str]]:
     """Columns that can be shown, with what they are called."""
-    out = [{"name": one["name"], "words": one["name"].replace("_", " "), "of": "labels"}
+    out = [{"name": one["name"], "words": _spoken(one["name"]), "of": "labels"}
            for one in desk.catalogue.columns()]  # fmt: skip
     there = {one["name"] for one in out}
     out += [{"name": one, "words": one, "of": "study"} for one in ("sex", "age", "site") if one not in there]

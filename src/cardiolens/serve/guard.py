@@ -180,7 +180,7 @@ def _extra(present: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         b"content-security-policy": POLICY.encode(),
         b"x-content-type-options": b"nosniff",
         b"x-frame-options": b"DENY",
-        b"referrer-policy": b"no-referrer",
+        b"referrer-policy": b"same-origin",  # without one, a form is sent with the origin "null"
         b"cross-origin-resource-policy": b"same-origin",
         b"cross-origin-opener-policy": b"same-origin",
         b"permissions-policy": b"camera=(), microphone=(), geolocation=()",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.params import Form
@@ -91,10 +92,10 @@ def let_in(
     """A session for the right token."""
     sessions: Sessions = request.app.state.sessions
     if sessions.too_many():
-        return RedirectResponse("/login?wait=1", 303)
+        return RedirectResponse(f"/login?wait=1&next={quote(_own(next))}", 303)
     if not sessions.right(token.strip()):
         sessions.failed()
-        return RedirectResponse("/login?wrong=1", 303)
+        return RedirectResponse(f"/login?wrong=1&next={quote(_own(next))}", 303)
     answer = RedirectResponse(_own(next), 303)
     secure = request.app.state.desk.settings.secure
     answer.set_cookie(

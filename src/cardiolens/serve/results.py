@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cardiolens.conditions import ConditionFinding
 from cardiolens.contours import SegmentResult, segment_study
 from cardiolens.errors import CardiolensError, InputError, StoreError
 from cardiolens.findings import Prediction
@@ -19,6 +20,7 @@ from cardiolens.serve.packing import Kept, pack_contours, pack_prediction, unpac
 from cardiolens.store.atomic import disk_errors, write_whole
 from cardiolens.study import Study
 
+_NORMAL = "normal"  # a label among the conditions, and no finding
 Progress = Callable[[str, int, int], None]
 
 
@@ -128,10 +130,15 @@ def _short_prediction(prediction: Prediction) -> dict[str, Any]:
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "out_of_domain": prediction.out_of_domain,
-        "flagged": [finding.words for finding in prediction.flagged],
+        "flagged": [one.words for one in sorted(prediction.flagged, key=_probability) if one.name != _NORMAL],
         "probability": {one.name: one.probability for one in prediction.conditions if one.probability is not None},
         "score": {one.name: one.score for one in prediction.conditions},
     }
+
+
+def _probability(finding: ConditionFinding) -> float:
+    """To sort by, the likeliest first."""
+    return -(finding.probability or 0.0)
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,7 @@ export class Edit {
     const view = this.player.active;
     if (this.busy || !view) return;
     this.busy = true;
+    this.node.classList.add("busy");
     try {
       const reading = await send(ofStudy(this.player.study.key, "/changes/contour"),
         { view: view.name, plane: view.plane, phase: view.phase, structure: this.structure, reader: this.reader, ...edit });
@@ -102,6 +103,7 @@ export class Edit {
       this.done(reading);
     } catch (error) { toast(error.message, "error"); }
     this.busy = false;
+    this.node.classList.remove("busy");
     setTimeout(() => { view.ghost = null; view.draw(); }, 120);
   }
 

@@ -145,7 +145,7 @@ export function historyOf(reading, undo) {
   if (!reading.changes.length) return h("p", { class: "quiet" }, "Nobody has changed anything. Move ED or ES in the strip below the images, or edit a contour (E).");
   const live = new Set(reading.live);
   return [h("p", {}, h("button", { onclick: undo, disabled: !live.size }, "Take back the last change")),
-    h("ol", { class: "history" }, [...reading.changes].reverse().map((one) => h("li", { class: one.what !== "undo" && !live.has(one.id) ? "gone" : "" }, one.words,
+    h("ul", { class: "history" }, [...reading.changes].reverse().map((one) => h("li", { class: one.what !== "undo" && !live.has(one.id) ? "gone" : "" }, `${one.id}. ${one.words}`,
       h("div", { class: "small quiet" }, `${new Date(one.time).toLocaleString()}${one.reader ? ` · ${one.reader}` : ""}`))))];
 }
 

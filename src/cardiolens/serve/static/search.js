@@ -27,7 +27,7 @@ async function look() {
 
 function hit(one) {
   const { result, label_lvef: label } = one.study;
-  const told = [`score ${one.score.toFixed(3)}`, result.lvef !== undefined && result.lvef !== null ? `LVEF ${number(result.lvef)} %` : null, label === null ? null : `label ${number(label)} %`];
+  const told = [`score ${one.score.toFixed(3)}`, result.lvef !== undefined && result.lvef !== null ? `LVEF ${number(result.lvef)} % (video)` : null, label === null ? null : `label ${number(label)} %`];
   return h("article", { class: "card hit" }, h("div", { class: "title" }, `${one.rank}. `, h("a", { href: pageOf(one.key) }, one.key)),
     h("div", { class: "clips" }, one.clips.slice(0, 2).map((clip) => loop(one.key, clip.view, clip.plane, 160, `${clip.view}, plane ${clip.plane + 1}`))),
     h("div", { class: "small quiet" }, told.filter(Boolean).join(" · ")), h("div", { class: "small" }, one.clips.slice(0, 2).map((clip) => `${clip.view} plane ${clip.plane + 1}`).join(", ")),

@@ -1,0 +1,166 @@
+"""Corrections over the API: recorded with what was before, measured anew, taken back, kept over a restart."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+from served import LONG, WHOLE, desk_of, drawn
+
+from cardiolens.errors import ReadError
+from cardiolens.serve import desk as desk_module
+from cardiolens.serve.changes import Journal
+
+URL = f"/api/studies/{WHOLE}/changes"
+CONTOUR = {"view": "SAX", "plane": 4, "phase": 3, "structure": "LV cavity"}
+
+
+def lines(client):
+    return [json.loads(line) for line in (desk_of(client).settings.work / "changes.jsonl").read_text().splitlines()]
+
+
+def test_moving_es_measures_anew_and_records_what_was_before(client):
+    first = drawn(client)["contours"]
+    other = (first["es"] + 1) % 9
+    now = client.post(f"{URL}/phase", json={"which": "es", "phase": other, "reader": "AB"}).json()
+    assert now["contours"]["es"] == other and now["contours"]["found"]["es"] == first["es"]
+    assert now["contours"]["lvef_pct"] < first["lvef_pct"] and "ES set to phase" in now["contours"]["changed"][0]
+    [line] = lines(client)
+    assert (line["what"], line["before"], line["after"], line["reader"]) == ("es_phase", None, other, "AB")
+    assert line["time"].endswith("+00:00")
+
+
+def test_a_changed_contour_changes_volumes_and_its_pixels_are_kept_before_and_after(client):
+    first = drawn(client)
+    before = desk_of(client).labels(WHOLE, "SAX").copy()
+    asked = {**CONTOUR, "phase": first["contours"]["ed"], "how": "move", "pixels": 2}
+    now = client.post(f"{URL}/contour", json=asked).json()
+    after = desk_of(client).labels(WHOLE, "SAX")
+    changed = np.argwhere(after != before)
+    assert {tuple(place[:2]) for place in changed} == {(4, first["contours"]["ed"])}
+    assert now["contours"]["lvef_pct"] > first["contours"]["lvef_pct"]
+    [line] = lines(client)
+    assert line["pixels"] == len(changed) and line["before"] != line["after"]
+    [told] = now["changes"]
+    assert "zlib" not in json.dumps(told) and "SAX plane 5" in told["words"]
+
+
+def test_undo_gives_back_the_figures_and_stays_in_the_record(client):
+    first = drawn(client)["contours"]
+    client.post(f"{URL}/contour", json={**CONTOUR, "how": "clear"})
+    client.post(f"{URL}/phase", json={"which": "ed", "phase": 1})
+    client.post(f"{URL}/undo", json={})
+    now = client.post(f"{URL}/undo", json={}).json()
+    assert now["contours"]["lvef_pct"] == first["lvef_pct"] and not now["contours"]["changed"] and now["live"] == []
+    assert [line["what"] for line in lines(client)] == ["contour", "ed_phase", "undo", "undo"]
+    assert "no change" in client.post(f"{URL}/undo", json={}).json()["error"]
+
+
+def test_changes_stand_after_the_server_was_killed_in_the_middle_of_a_line(serve):
+    first = serve()
+    drawn(first)
+    changed = first.post(f"{URL}/contour", json={**CONTOUR, "how": "move", "pixels": -1}).json()
+    path = desk_of(first).settings.work / "changes.jsonl"
+    with path.open("ab") as out:
+        out.write(b'{"id": 2, "key": "site_p1/a1", "wh')
+    second = serve()
+    again = second.get(f"/api/studies/{WHOLE}/reading").json()
+    assert again["contours"]["lvef_pct"] == changed["contours"]["lvef_pct"] and len(again["changes"]) == 1
+    second.post(f"{URL}/undo", json={})
+    assert [line["what"] for line in lines(second)] == ["contour", "undo"]
+
+
+def test_a_line_drawn_encloses_what_it_says(client):
+    drawn(client)
+    square = [[20, 20], [30, 20], [30, 30], [20, 30]]
+    client.post(f"{URL}/contour", json={**CONTOUR, "structure": "RV cavity", "how": "line", "lines": [square]})
+    found = np.argwhere(desk_of(client).labels(WHOLE, "SAX")[4, 3] == 3)
+    assert found.min(0).tolist() >= [20, 20] and found.max(0).tolist() <= [30, 30] and len(found) >= 81
+
+
+def test_brush_erase_copy_and_the_models_own_contours(client):
+    drawn(client)
+    model = desk_of(client).labels(WHOLE, "SAX").copy()
+
+    def now(**edit):
+        answer = client.post(f"{URL}/contour", json={**CONTOUR, **edit})
+        assert answer.status_code == 200, answer.text
+        return desk_of(client).labels(WHOLE, "SAX")[4, 3]
+
+    assert (now(how="brush", points=[[5, 5], [8, 5]], radius=2)[5, 5:9] == 1).all()
+    assert not (now(how="erase", points=[[5, 5]], radius=20)[:8, :8] == 1).any()
+    np.testing.assert_array_equal(now(how="copy", source=0), model[4, 0])
+    np.testing.assert_array_equal(now(how="model"), model[4, 3])
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "status", "words"),
+    [
+        ("phase", {"which": "es", "phase": 50}, 422, "phases 1 to 9"),
+        ("contour", {**CONTOUR, "plane": 40, "how": "clear"}, 404, "no plane 41"),
+        ("contour", {**CONTOUR, "structure": "LA", "view": "2CH", "how": "clear"}, 404, "nothing is drawn on 2CH"),
+        ("contour", {**CONTOUR, "structure": "aorta", "how": "clear"}, 422, "not drawn"),
+        ("contour", {**CONTOUR, "how": "line", "lines": [[[1, 1], [2, 2]]]}, 422, "three points"),
+        ("contour", {**CONTOUR, "how": "brush"}, 422, "point"),
+        ("contour", {**CONTOUR, "how": "model"}, 422, "changes no pixel"),
+        ("contour", {**CONTOUR, "how": "explode"}, 422, "how"),
+        ("phase", {"which": "es", "phase": 1, "reader": "x" * 65}, 422, "reader"),
+    ],
+)
+def test_changes_that_cannot_be_are_refused_and_not_recorded(client, path, asked, status, words):
+    drawn(client)
+    answer = client.post(f"{URL}/{path}", json=asked)
+    assert answer.status_code == status and words in answer.json()["error"]
+    assert client.get(URL).json()["changes"] == []
+
+
+def test_ed_and_es_cannot_be_one_phase(client):
+    found = drawn(client)["contours"]
+    assert "same phase" in client.post(f"{URL}/phase", json={"which": "es", "phase": found["ed"]}).json()["error"]
+
+
+def test_a_study_that_is_not_drawn_cannot_be_corrected(client):
+    answer = client.post(f"/api/studies/{LONG}/changes/contour", json={**CONTOUR, "how": "clear"})
+    assert answer.status_code == 422 and "draw its contours first" in answer.json()["error"]
+
+
+def test_a_change_after_which_nothing_can_be_measured_is_taken_back(client, monkeypatch):
+    first = drawn(client)["contours"]
+    real = desk_module.segment_study
+
+    def refuse(study, segmenter, **asked):
+        if asked["corrections"]:
+            raise ReadError("nothing can be measured")
+        return real(study, segmenter, **asked)
+
+    monkeypatch.setattr(desk_module, "segment_study", refuse)
+    assert "nothing can be measured" in client.post(f"{URL}/contour", json={**CONTOUR, "how": "clear"}).json()["error"]
+    assert client.get(f"/api/studies/{WHOLE}/reading").json()["contours"]["lvef_pct"] == first["lvef_pct"]
+    assert [line["what"] for line in lines(client)] == ["contour", "undo"]
+
+
+def test_on_a_full_disk_the_change_does_not_stand_and_the_record_stays_whole(client, monkeypatch):
+    first = drawn(client)["contours"]
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    answer = client.post(f"{URL}/phase", json={"which": "es", "phase": 1})
+    monkeypatch.undo()
+    assert answer.status_code == 507 and "no room on the disk" in answer.json()["error"]
+    assert client.get(f"/api/studies/{WHOLE}/reading").json()["contours"]["es"] == first["es"]
+    assert (desk_of(client).settings.work / "changes.jsonl").read_bytes() == b""
+
+
+def test_a_damaged_line_is_left_out_and_the_others_stand(tmp_path):
+    journal = Journal(tmp_path / "changes.jsonl")
+    journal.add("k/a", "c", "m", "es_phase", before=None, after=2, reader="")
+    with journal.path.open("ab") as out:
+        out.write(b"not json\n")
+    journal = Journal(journal.path)
+    journal.add("k/a", "c", "m", "ed_phase", before=None, after=0, reader="")
+    found = Journal(journal.path).edited("k/a", "c", "m")
+    assert (found.ed, found.es) == (0, 2)
+    assert Journal(journal.path).edited("k/a", "other pixels", "m").live == []
