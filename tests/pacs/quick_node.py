@@ -91,11 +91,11 @@ def datasets(files) -> list[pydicom.Dataset]:
 class Archive:
     """A C-STORE provider that remembers what it was given; refuses while `refuse` holds a status."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes=RESULTS) -> None:
         self.got: list[pydicom.Dataset] = []
         self.refuse = 0
         entity = AE(ae_title="ARCHIVE")
-        for sop_class in RESULTS:
+        for sop_class in classes:
             entity.add_supported_context(sop_class)
         self._server = entity.start_server(
             ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._stored)]

@@ -4,6 +4,7 @@ import copy
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 
 pytest.importorskip("pynetdicom", reason="the extra pacs is not installed")
 
-from quick_node import KEY, Archive, Running, datasets, prediction, reader, scan, sender, store
+from quick_node import KEY, RESULTS, Archive, Running, datasets, prediction, reader, scan, sender, store
 
 from cardiolens.cli import main
 from cardiolens.errors import InputError, StoreError
@@ -231,6 +232,20 @@ def test_an_archive_that_is_away_gets_everything_when_it_is_back_and_nothing_twi
     assert archive.modalities("Quillfeather") == FIGURES
 
 
+def test_an_archive_that_does_not_take_reports_gets_the_rest_and_is_named(studies, running):
+    choosy = Archive(RESULTS[2:])
+    try:
+        node = running(to=choosy.peer)
+        store(node.service.port, studies["Quillfeather"])
+        node.wait(31)
+        node.work()
+        assert choosy.modalities("Quillfeather") == ["Secondary"]
+        assert node.entry().reason.endswith("does not take objects such as SR")
+        assert node.entry().sent == ["SC.dcm"]
+    finally:
+        choosy.close()
+
+
 def test_an_archive_that_cannot_be_reached_is_named_and_nothing_is_lost(studies, running, tmp_path):
     node = running(to=NOWHERE)
     store(node.service.port, studies["Quillfeather"])
@@ -414,6 +429,52 @@ def test_wrong_options_are_one_message(arguments, words, tmp_path, capsys, monke
     monkeypatch.setenv("CARDIOLENS_KEY", KEY.decode())
     main_ends_with(1, "node", "--store", tmp_path / "spool", *arguments)
     assert words in capsys.readouterr().err
+
+
+def test_the_command_serves_until_it_is_stopped_and_warns_beyond_this_machine(
+    studies, archive, tmp_path, capsys, monkeypatch
+):
+    import threading
+
+    from cardiolens.cli import node as command
+    from cardiolens.pacs import scp
+
+    stop = threading.Event()
+    monkeypatch.setenv("CARDIOLENS_KEY", KEY.decode())
+    monkeypatch.setattr(command, "_reader", lambda *_: QUICK)
+    monkeypatch.setattr(command, "_stop_signal", lambda: stop)
+    monkeypatch.setattr(scp, "is_loopback", lambda host: False)
+    port = free_port()
+    to = archive.peer
+    options = ("--store", tmp_path / "spool", "--send-to", str(to), "--port", port, "--quiet", 0.2, "--min-free", 0)
+    thread = threading.Thread(target=main_ends_with, args=(0, "node", "--allow", "SCANNER", *options))
+    thread.start()
+    try:
+        until = time.monotonic() + 20
+        while not answers(port) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert store(port, studies["Quillfeather"]) == [0, 0]
+        while len(archive.got) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        stop.set()
+        thread.join(10)
+    said = capsys.readouterr().err
+    assert archive.modalities("Quillfeather") == FIGURES
+    assert "beyond this machine" in said
+    assert "takes from SCANNER, ARCHIVE" in said
+    assert "Quillfeather" not in said
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    with sender(port) as association:
+        return association.is_established
 
 
 def test_a_taken_port_is_named(running, tmp_path):

@@ -20,6 +20,10 @@ class SendError(CardiolensError):
     """The archive could not be reached, or did not take an object; sending again may help."""
 
 
+class _RefusedError(SendError):
+    """One object is not taken; others may be."""
+
+
 @dataclass(frozen=True)
 class Peer:
     """An archive: AE title, host and port."""
@@ -63,7 +67,7 @@ def send(
         seconds: to wait for an answer.
 
     Raises:
-        SendError: not reached, association refused, or a file not taken; those before it are stored.
+        SendError: not reached, association refused, or files not taken; the others are stored.
     """
     from pynetdicom import AE
 
@@ -77,9 +81,16 @@ def send(
     try:
         if not association.is_established:
             raise SendError(_why_not(association, to))
+        refused = []
         for path in files:
-            _store(association, path, to)
-            stored(path)
+            try:
+                _store(association, path, to)
+            except _RefusedError as error:
+                refused.append(str(error))
+            else:
+                stored(path)
+        if refused:
+            raise SendError("; ".join(refused))
     finally:
         if association.is_established:
             association.release()
@@ -89,13 +100,15 @@ def send(
 def _store(association: object, path: Path, to: Peer) -> None:
     try:
         answer = association.send_c_store(path)  # type: ignore[attr-defined]
-    except (ValueError, RuntimeError, OSError) as error:
-        raise SendError(f"{to} does not take {path.stem}: {error}") from error
+    except ValueError as error:  # no presentation context for its class
+        raise _RefusedError(f"{to} does not take objects such as {path.stem}") from error
+    except (RuntimeError, OSError) as error:
+        raise SendError(f"{path.stem} could not be sent to {to}: {error}") from error
     if "Status" not in answer:
         raise SendError(f"{to} gave no answer to {path.stem}; the connection was lost or timed out")
     if answer.Status != 0 and answer.Status not in _WARNINGS:
         words = f" ({answer.ErrorComment})" if answer.get("ErrorComment") else ""
-        raise SendError(f"{to} refused {path.stem} with status 0x{answer.Status:04X}{words}")
+        raise _RefusedError(f"{to} refused {path.stem} with status 0x{answer.Status:04X}{words}")
 
 
 def _context(path: Path) -> tuple[str, str]:

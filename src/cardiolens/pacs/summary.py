@@ -51,9 +51,10 @@ def summary_page(study: Study, prediction: Prediction | None, contours: SegmentR
             break
         page.paste(fitted, (_LEFT, top))
         top += fitted.height + 12
+    drawn = _curve(contours)
     places = [
-        (_fitted(_curve(contours), _LEFT - 2 * _MARGIN, foot - end - 24), (_MARGIN, end + 12)),
-        (_fitted(_curve(contours), right, HIGH - top - _MARGIN), (_LEFT, top)),
+        (_fitted(drawn, _LEFT - 2 * _MARGIN, foot - end - 24), (_MARGIN, end + 12)),
+        (_fitted(drawn, right, HIGH - top - _MARGIN), (_LEFT, top)),
     ]
     curve, corner = max(places, key=lambda place: 0 if place[0] is None else place[0].width)
     if curve is not None:
