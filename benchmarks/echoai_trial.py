@@ -67,7 +67,7 @@ class Size:
 
 
 # 45 minutes on one core without the rendering, which takes 10 to 15 for the echo; the CMR cohort is another trial's
-TINY = Size(train=240, val=40, test=40, pretrain_steps=500, steps=210)
+TINY = Size(train=240, val=40, test=40, pretrain_steps=500, steps=900)
 MICRO = Size(
     train=6, val=2, test=2, pretrain_steps=2, steps=2, seeds=(0,), batch=4, ef_batch=4
 )  # shows that every step runs
@@ -203,9 +203,11 @@ def ef_rows(step: Step, size: Size, args: argparse.Namespace, split: Path) -> li
     from cardiolens.training.video import train_video
     from cardiolens.training.video_recipe import VideoRecipe
 
+    epochs = size.epochs(size.steps, size.ef_batch)
     start = args.out / "runs" / f"pretrain_{step.data}_90" / "final"
     settings = [
-        *common(step, split, size.epochs(size.steps, size.ef_batch), size.ef_batch),
+        *common(step, split, epochs, size.ef_batch),
+        f"validate_every={max(1, epochs // 10)}",
         f"label={'ef' if step.data == 'echo' else 'lvef'}",
         *([f"weights={start}"] if step.arm == "pretrained" else []),
     ]

@@ -147,7 +147,7 @@ def write_page(rows: Rows, args: argparse.Namespace) -> None:
         f"{size.train} loops of each set to learn from, {size.val} to choose the epoch, {size.test} to measure, one of",
         f"a patient.  Pretraining sees the same {size.train} loops without labels, so it adds a task and no data: the",
         "paper's 1.5 million unlabelled videos are not imitated.  Model echoai-tiny: 64 x 64 pixels, tubelets of",
-        f"2 x 8 x 8, width 96, depth 4.  Pretraining takes about {size.pretrain_steps} steps of {size.batch} clips, EF",
+        f"4 x 8 x 8, width 96, depth 4.  Pretraining takes about {size.pretrain_steps} steps of {size.batch} clips, EF",
         f"about {size.steps} of {size.ef_batch}, whichever the start.  These are very short runs: they compare arms",
         f"and are nobody's best.  Frames on echo: {spans}, so the same time is seen;",
         "fewer frames start from the 16-frame pretraining.",

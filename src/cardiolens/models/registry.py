@@ -161,7 +161,13 @@ def _cinema() -> list[ModelEntry]:
 _STRETCH = [2.0, 98.0]  # percentiles of a volume that become 0 and 1; the paper says contrast stretching, numbers ours
 _TRUNKS: dict[str, dict[str, Any]] = {
     "": {},
-    "-tiny": {"depths": [1, 1, 2, 1], "widths": [24, 48, 96, 192], "channels": 1, "layer_scale": 0.1},
+    "-tiny": {
+        "depths": [1, 1, 2, 1],
+        "widths": [24, 48, 96, 192],
+        "channels": 1,
+        "layer_scale": 0.1,
+        "wide_start": True,
+    },
 }
 
 
@@ -212,8 +218,8 @@ _ECHOAI: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {  #
     ),
     "tiny": (
         {
-            **{"frames": 16, "crop": 64, "channels": 1, "tubelet": [2, 8, 8]},
-            **{"width": 96, "layers": 4, "heads": 4, "positions": "axes"},
+            **{"frames": 16, "crop": 64, "channels": 1, "tubelet": [4, 8, 8]},
+            **{"width": 96, "layers": 4, "heads": 4, "positions": "axes", "mean": [0.25], "std": [0.25]},
         },
         {"decoder_width": 64, "decoder_layers": 2, "decoder_heads": 4},
         {"frames": 16, "stride": 3, "short_side": 64, "crop": 64, "channels": 1},

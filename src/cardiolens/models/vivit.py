@@ -159,6 +159,7 @@ class TubeletEncoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config.width, config.heads, rate, eps=BLOCK_EPS) for rate in rates)
         self.register_buffer("position", position_table(config, config.width), persistent=False)
         initialise(self.blocks)
+        nn.init.xavier_uniform_(self.embed.weight.view(config.width, -1))  # as of a linear layer (He et al. 2022)
 
     def forward(self, clips: Tensor, visible: Tensor | None = None) -> Tensor:
         """Clips (batch, channel, time, row, col) in [0, 1] -> tokens (batch, n, width).
