@@ -3,7 +3,7 @@
     python examples/slivit_medmnist.py --out runs/slivit_medmnist            # about three minutes on one core
     python examples/slivit_medmnist.py --out runs/slivit_medmnist --quick    # seconds: that it runs
 
-Two files are made.  A 2D one, discs and squares, teaches the trunk its first shapes; a 3D one, balls on noise with a
+Two files are made.  A 2D one, one disc or two, teaches the trunk its first shapes; a 3D one, balls on noise with a
 smaller ball in some of them, is what SLIViT learns: is there a second ball?  Synthetic shapes, nothing clinical.
 """
 
@@ -18,20 +18,20 @@ import numpy as np
 from cardiolens.cli import main as cardiolens
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-PARTS = (("train", 160), ("val", 40), ("test", 60))
+PARTS = (("train", 200), ("val", 40), ("test", 60))
 
 
 def shapes(path: Path, quick: bool) -> Path:
-    """A 2D set of two classes: discs, and squares of the same area."""
+    """A 2D set of two classes: one disc, or two."""
     rng, arrays = np.random.default_rng(1), {}
     y, x = np.mgrid[:28, :28]
     for part, count in PARTS:
-        images, labels = [], np.arange(count // (5 if quick else 1)) % 2
+        images, labels = [], np.arange(count // 5 if quick else 3 * count) % 2
         for label in labels:
-            row, col, radius = rng.uniform(9, 19), rng.uniform(9, 19), rng.uniform(3, 7)
-            away = np.abs(y - row), np.abs(x - col)
-            inside = np.hypot(*away) < radius if label == 0 else np.maximum(*away) < radius * np.sqrt(np.pi) / 2
-            images.append(rng.normal(70, 25, (28, 28)) + 90 * inside)
+            image = rng.normal(70, 25, (28, 28))
+            for row in (rng.uniform(7, 11), rng.uniform(17, 21))[: 1 + label]:
+                image += 90 * (np.hypot(y - row, x - rng.uniform(8, 20)) < rng.uniform(3, 5))
+            images.append(image)
         arrays[f"{part}_images"] = np.clip(images, 0, 255).astype(np.uint8)
         arrays[f"{part}_labels"] = labels[:, None].astype(np.uint8)
     np.savez_compressed(path, **arrays)
@@ -51,7 +51,7 @@ def balls(path: Path, quick: bool) -> Path:
             if label:
                 way = rng.normal(size=3)
                 other = centre + 9 * way / np.linalg.norm(way)
-                volume += 90 * (np.linalg.norm(place - other[:, None, None, None], axis=0) < rng.uniform(2.5, 3.5))
+                volume += 90 * (np.linalg.norm(place - other[:, None, None, None], axis=0) < rng.uniform(3, 4))
             volumes.append(volume)
         arrays[f"{part}_images"] = np.clip(volumes, 0, 255).astype(np.uint8)
         arrays[f"{part}_labels"] = labels[:, None].astype(np.uint8)

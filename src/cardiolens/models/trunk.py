@@ -26,6 +26,8 @@ class TrunkConfig:
         depths, widths: blocks and channels of the four stages.
         channels: of an image.
         layer_scale: what ConvNeXt's layer scale starts at.
+        wide_start: first weights by He et al. 2015 in place of ConvNeXt's sd of 0.02, with which a small trunk that
+            starts from nothing forgets its input in a few steps.  Ours; means nothing once weights are loaded.
     """
 
     kind: Literal["convnext", "resnet"] = "convnext"
@@ -33,6 +35,7 @@ class TrunkConfig:
     widths: tuple[int, ...] = (96, 192, 384, 768)
     channels: int = 3
     layer_scale: float = 1e-6
+    wide_start: bool = False
 
     def __post_init__(self) -> None:
         for name in ("depths", "widths"):
@@ -64,6 +67,10 @@ def make_trunk(config: TrunkConfig) -> nn.Sequential:
             layer_scale_init_value=config.layer_scale,
         )
     )
+    if config.wide_start:
+        for module in convnext.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
     return nn.Sequential(convnext.embeddings, convnext.encoder)
 
 

@@ -61,8 +61,8 @@ class SliceTask:
         count = int(taught[self.recipe.classes].max()) + 1
         self.targets = {key: target for key, target in self.targets.items() if target[0] < count}
         names = tuple(f"{self.recipe.classes}_{number}" for number in range(count))
-        kinds: tuple[Kind, ...] = ("class",) * count
-        return Answers(names, kinds)
+        kinds: list[Kind] = ["class" for _ in names]
+        return Answers(names, tuple(kinds))
 
     def _columns(self, known: pd.DataFrame, taught: pd.DataFrame) -> Answers:
         offset, scale, kinds = [], [], list[Kind]()
