@@ -109,7 +109,7 @@ def studies(
     count: Annotated[int, Query(ge=1, le=catalogue.MOST_ROWS)] = 25,
 ) -> dict[str, Any]:
     """One page of the work-list."""
-    desk.catalogue.refresh()
+    desk.catalogue.refresh(at_once=False)
     rows, total = desk.catalogue.page(asked.query(), start, count)
     there = len(desk.catalogue.keys)
     if desk.catalogue.known < there:

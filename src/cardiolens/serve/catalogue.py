@@ -21,6 +21,7 @@ from cardiolens.store.atomic import disk_errors, write_whole
 log = logging.getLogger(__name__)
 
 _KEEP_EVERY = 30.0  # seconds between writings of the list while it is made
+_SEE_EVERY = 5.0  # seconds between looks at the folder
 _TRAITS = ("sex", "age", "site")
 _MOST_VALUES = 40
 _NOT_OFFERED = ("patient", "session", "accession", "key")
@@ -62,15 +63,19 @@ class Catalogue:
         self._labels = pd.DataFrame()
         self._labels_stamp = -1
         self.trouble = ""
+        self._seen = 0.0
         self._again = threading.Lock()
         self._stop = threading.Event()
         self.refresh()
 
     # --- finding -------------------------------------------------------------------------------------------------
 
-    def refresh(self) -> None:
-        """See which studies there are now, and read the labels if they changed."""
+    def refresh(self, *, at_once: bool = True) -> None:
+        """See which studies there are now, and read the labels if they changed; every few seconds unless at once."""
+        if not at_once and time.monotonic() - self._seen < _SEE_EVERY:
+            return
         self._keys = self.store.keys()
+        self._seen = time.monotonic()
         path = self.store.path / "labels.csv"
         stamp = path.stat().st_mtime_ns if path.is_file() else 0
         if stamp != self._labels_stamp:

@@ -130,7 +130,8 @@ def values_of(desk: Desk, name: str, keys: Sequence[str]) -> pd.Series:
         values = [catalogue.value(key, name) for key in keys]
     else:
         raise InputError(f"there is no column {name!r}")
-    return pd.Series(values, index=list(keys), dtype=object)
+    found: pd.Series = pd.Series(values, index=list(keys), dtype=object)
+    return found
 
 
 def column(desk: Desk, name: str, keys: Sequence[str]) -> dict[str, Any]:
@@ -211,9 +212,9 @@ def subgroups(desk: Desk, by: str, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _numbers(desk: Desk, name: str, keys: Sequence[str]) -> pd.Series:
-    if name not in desk.catalogue.labels.columns and name not in PREDICTED:
-        return pd.Series(np.nan, index=list(keys))
-    numbers: pd.Series = pd.to_numeric(values_of(desk, name, keys), errors="coerce")
+    numbers: pd.Series = pd.Series(np.nan, index=list(keys))
+    if name in desk.catalogue.labels.columns or name in PREDICTED:
+        numbers = pd.to_numeric(values_of(desk, name, keys), errors="coerce")
     return numbers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FILE = re.compile(r"\S*/\S*|\S+\.(?:dcm|nii|gz|zip|tar|h5|ima)\b", re.IGNORECASE)
 _NAMED = 3  # failures named in a message
 
 
@@ -173,5 +175,6 @@ def _bring(desk: Desk, aside: StudyStore, found: Sequence[str]) -> tuple[list[st
 
 
 def _plain(reason: str, path: Path) -> str:
-    """A reason without the server's own paths."""
-    return reason.replace(f"{path}", "the archive").replace(path.name, "the archive")
+    """A reason without paths and file names: they are the server's own, or may be patients' names."""
+    words = reason.replace(f"{path}", "the archive").replace(path.name, "the archive")
+    return _FILE.sub("[file]", words)
