@@ -101,20 +101,61 @@ def digest(frame: Frame) -> bytes | None:
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
 
 
-def _decode_file(ref: FileRef, stream: BinaryIO, frames: Sequence[FrameRef]) -> Mapping[FrameRef, Image]:
+def decode_colours(ref: FileRef) -> Image:
+    """Every image of a file in its own colours.
+
+    Returns:
+        (image, row, col) grey in the stored type, or (image, row, col, 3) RGB; YBR and palettes become RGB.
+
+    Raises:
+        ReadError: names the file that is gone or cannot be decoded.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _, stream in open_files([ref]):
+            with _undecodable(ref):
+                return _coloured(_with_syntax(pydicom.dcmread(stream, force=True)))
+    raise ReadError(f"{ref.name}: cannot be opened")
+
+
+def _coloured(dataset: pydicom.FileDataset) -> Image:
+    tags = Tags(dataset)
+    with _quiet_decoders():
+        images = pixel_array(dataset)
+    photometric = tags.text("PhotometricInterpretation").upper()
+    if photometric == "PALETTE COLOR":
+        images = apply_color_lut(images, dataset)
+        images = images if images.dtype == np.uint8 else (images >> 8).astype(np.uint8)
+    elif (tags.integer("SamplesPerPixel") or 1) == 1:
+        images = _stored_bits(images, tags.integer("BitsStored"), photometric == "MONOCHROME1")
+    return images if (tags.integer("NumberOfFrames") or 1) > 1 else images[None]
+
+
+def _with_syntax(dataset: pydicom.FileDataset) -> pydicom.FileDataset:
+    """The data set, with the transfer syntax that it was parsed by where file meta name none."""
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = UID(_guessed_syntax(dataset))
+    return dataset
+
+
+@contextmanager
+def _undecodable(ref: FileRef) -> Iterator[None]:
+    """Whatever a decoder of damaged data raises becomes a `ReadError` that names the file."""
     try:
-        dataset = pydicom.dcmread(stream, force=True)
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            dataset.file_meta.TransferSyntaxUID = UID(_guessed_syntax(dataset))
-        with _quiet_decoders():
-            return {frame: _grey(dataset, frame) for frame in frames}
+        yield
     except ReadError:
         raise
-    except Exception as error:  # decoders of damaged data raise anything
+    except Exception as error:
         said = " ".join(str(error).split())[:300] or type(error).__name__
         raise ReadError(
             f"{ref.name}: pixels cannot be decoded ({said}); send this file again or leave it out"
         ) from error
+
+
+def _decode_file(ref: FileRef, stream: BinaryIO, frames: Sequence[FrameRef]) -> Mapping[FrameRef, Image]:
+    with _undecodable(ref), _quiet_decoders():
+        dataset = _with_syntax(pydicom.dcmread(stream, force=True))
+        return {frame: _grey(dataset, frame) for frame in frames}
 
 
 def _guessed_syntax(dataset: pydicom.FileDataset) -> str:
