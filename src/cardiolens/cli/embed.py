@@ -13,7 +13,12 @@ def embed(
     model: Annotated[
         str, typer.Option("--model", "-m", help="Name that `cardiolens models` lists, or a model folder.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File of the index, such as index.safetensors.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="File of the index: cohort.parquet (needs pyarrow), or any other name for safetensors."
+        ),
+    ],
     weights: Annotated[Path | None, typer.Option(help="Published weights of that model, such as Kinetics'.")] = None,
     split: Annotated[Path | None, typer.Option(help="Split file (split.json of a run); with --part.")] = None,
     part: Annotated[str | None, typer.Option(help="Part of the split to embed, such as test.")] = None,
@@ -28,14 +33,22 @@ def embed(
     cache: Annotated[
         Path | None, typer.Option(help="Folder of features shared with `finetune --cache`; kept afterwards.")
     ] = None,
+    graph: Annotated[
+        bool | None,
+        typer.Option(
+            "--graph/--no-graph",
+            help="Build graphs of nearest neighbours beside the index, so that `search` is quick among a million "
+            "clips; default: above 100,000 clips, where usearch is installed.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
     batch: Annotated[int, typer.Option(min=1, help="Clips at a time.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the weights, where the model is untrained (a baseline).")] = 0,
 ) -> None:
     """Embed every usable plane of a store's studies into an index, for `search`, `zeroshot`, `retrieve` and `map`.
 
-    Stopped, it goes on where it was when the same command runs again; a grown store adds only what is new.  A study
-    that cannot be read is left out and told.
+    Stopped, it goes on where it was when the same command runs again; of a changed store only what is new or changed is
+    computed, and what is gone is taken out.  A study that cannot be read is left out and told.
 
     Example: cardiolens embed cohort --model runs/shad_tiny_pretrain/final --out cohort.index
     """
@@ -67,12 +80,28 @@ def embed(
     index.save(out)
     if cache is None:
         shutil.rmtree(parts, ignore_errors=True)
+    _graphs(index, out, graph)
     skipped = index.meta["skipped"]
     typer.echo(f"index: {out}: {len(index):,} clips of {len(index.studies):,} studies, {len(skipped):,} left out")
     for key, why in skipped.items():
         typer.echo(f"left out: {key}: {why}", err=True)
     if skipped:
         raise typer.Exit(1)
+
+
+def _graphs(index: Any, out: Path, wanted: bool | None) -> None:
+    """Build or update the graphs beside the index, or say why a long search will be."""
+    from cardiolens.cli._bar import Bar
+    from cardiolens.search.nearest import EXACT_UP_TO, folder_of, installed, update_nearest
+
+    if wanted is False or (wanted is None and len(index) <= EXACT_UP_TO and not folder_of(out).is_dir()):
+        return
+    if wanted is None and not installed():
+        typer.echo("every search will compare all clips: pip install 'cardiolens[scale]' for graphs", err=True)
+        return
+    with Bar("graphs") as bar:
+        done = update_nearest(index, out, progress=bar)
+    typer.echo(f"graphs: {folder_of(out)}: {done['added']:,} studies added, {done['removed']:,} taken out")
 
 
 def _earlier(out: Path) -> Any:

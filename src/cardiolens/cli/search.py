@@ -31,6 +31,9 @@ def search(
         list[Path] | None, typer.Option("--out", "-o", help="Write .html, .csv or .json; repeatable.")
     ] = None,
     store: Annotated[Path | None, typer.Option(help="Store with the pixels, for loops in the HTML page.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare every clip, also where `embed` built graphs of nearest neighbours.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Find the studies whose cines are nearest to a text, or to another study.
@@ -53,6 +56,7 @@ def search(
         if path.suffix not in _KINDS:
             raise InputError(f"{path}: results are written as {', '.join(_KINDS)}")
     found = EmbeddingIndex.load(index)
+    graphs = None if exact else _graphs(found, index)
     views = _views(view)
     if query is not None:
         if model is None:
@@ -60,10 +64,10 @@ def search(
         from cardiolens.cli._search import open_model
 
         network = open_model(model)
-        hits = by_text(network, found, query, top, by=by, views=views)  # type: ignore[arg-type] # checked there
+        hits = by_text(network, found, query, top, by=by, views=views, nearest=graphs)  # type: ignore[arg-type] # there
     else:
         held = None if source is None else EmbeddingIndex.load(source)
-        hits = by_study(found, str(study), top, source=held, by=by, views=views)  # type: ignore[arg-type]
+        hits = by_study(found, str(study), top, source=held, by=by, views=views, nearest=graphs)  # type: ignore[arg-type]
     asked = query if query is not None else f"studies like {study}"
     for path in out or ():
         _write(path, asked, hits, found, None if store is None else StudyStore(store))
@@ -73,6 +77,13 @@ def search(
     _show(asked, hits)
     for path in out or ():
         typer.echo(f"written: {path}")
+
+
+def _graphs(index: Any, path: Path) -> Any:
+    """The graphs beside an index, above the size up to which all clips are compared."""
+    from cardiolens.search.nearest import EXACT_UP_TO, NearestIndex
+
+    return NearestIndex.open(index, path) if len(index) > EXACT_UP_TO else None
 
 
 def _views(names: list[str] | None) -> Any:
@@ -91,6 +102,7 @@ def _as_json(asked: str, hits: Any, index: Any) -> str:
     content = {
         "query": asked,
         "searched": len(index.studies),
+        **hits.searched(),
         "index": made_by,
         "hits": [hit.to_dict() for hit in hits],
     }
@@ -137,4 +149,6 @@ def _show(asked: str, hits: Any) -> None:
         for hit in hits
     ]
     show_table(asked, ["study", "score", "best clips: view, plane"], rows)
+    if hits.how == "approximate":
+        typer.echo(f"Approximate: graphs that find {100 * hits.recall:.0f} % of the ten nearest; --exact compares all.")
     typer.echo("Research software; not a medical device.")

@@ -9,8 +9,9 @@
 from cardiolens.search.embedding import embed_store, require_made_by
 from cardiolens.search.index import EmbeddingIndex
 from cardiolens.search.maps import neighbour_share, project, view_mixing
+from cardiolens.search.nearest import NearestIndex, update_nearest
 from cardiolens.search.prompts import Prompts, load_prompts
-from cardiolens.search.queries import ClipHit, Hit, search, similar
+from cardiolens.search.queries import ClipHit, Hit, Hits, by_vector, search, similar
 from cardiolens.search.ranks import Direction, Retrieval, retrieval, retrieve_reports
 from cardiolens.search.texts import ReportVectors, embed_reports
 from cardiolens.search.zeroshot import zero_shot, zero_shot_auroc
@@ -20,9 +21,12 @@ __all__ = [
     "Direction",
     "EmbeddingIndex",
     "Hit",
+    "Hits",
+    "NearestIndex",
     "Prompts",
     "ReportVectors",
     "Retrieval",
+    "by_vector",
     "embed_reports",
     "embed_store",
     "load_prompts",
@@ -33,6 +37,7 @@ __all__ = [
     "retrieve_reports",
     "search",
     "similar",
+    "update_nearest",
     "view_mixing",
     "zero_shot",
     "zero_shot_auroc",

@@ -1,7 +1,8 @@
-"""`EmbeddingIndex`: a unit vector a clip, with where it came from; one safetensors file, written whole."""
+"""`EmbeddingIndex`: a unit vector a clip, with where it came from; one safetensors or Parquet file, written whole."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from cardiolens.errors import InputError
+from cardiolens.search.parquet import SUFFIX, mark_of, read_parquet, write_parquet
 from cardiolens.store.atomic import disk_errors, write_whole
 from cardiolens.study import View
 
@@ -24,7 +26,8 @@ Progress = Callable[[str, int, int], None]
 """Called with what was done last, how many are done and how many there are."""
 
 _FORMAT = "cardiolens-index-1"
-_VIEWS = tuple(View)
+VIEWS = tuple(View)
+_COLUMNS = 64
 _UNIT = 1e-3  # how far the length of a row may lie from 1
 
 
@@ -56,8 +59,8 @@ class EmbeddingIndex:
                 f"an index needs as many rows as clips: {n} keys, {len(self.views)} views, {len(self.planes)} planes, "
                 f"rows {shape}"
             )
-        lengths = np.linalg.norm(self.rows.astype(np.float64), axis=1)
-        wrong = int((~(np.abs(lengths - 1.0) < _UNIT)).sum())  # NaN is wrong too
+        squares = np.einsum("ij,ij->i", self.rows, self.rows, dtype=np.float64)
+        wrong = int((~(np.abs(np.sqrt(squares) - 1.0) < _UNIT)).sum())  # NaN is wrong too
         if wrong:
             raise InputError(f"{wrong} of {n} rows are not of unit length; divide each by its length")
         for key in ("views", "planes", "keys"):
@@ -84,6 +87,38 @@ class EmbeddingIndex:
         ends = np.cumsum(np.bincount(self.study_of, minlength=len(self.studies)))
         return dict(zip(self.studies, np.split(order, ends[:-1]), strict=True)) if self.keys else {}
 
+    @cached_property
+    def studies_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Patient to the studies."""
+        found: dict[str, list[str]] = {}
+        for key in self.studies:
+            found.setdefault(self.patient(key), []).append(key)
+        return {patient: tuple(keys) for patient, keys in found.items()}
+
+    @cached_property
+    def vectors_of_studies(self) -> Rows:
+        """(study, 512) of unit length, as `study_vectors` gives them; computed once."""
+        return self.study_vectors()[1]
+
+    @cached_property
+    def signatures(self) -> Mapping[str, str]:
+        """Study to a hash over its clips: their views, planes and vectors."""
+        found = {}
+        for key, clips in self.clips_of.items():
+            places = " ".join(f"{self.views[i]}:{self.planes[i]}" for i in clips)
+            digest = hashlib.blake2b(places.encode(), digest_size=12)
+            digest.update(np.ascontiguousarray(self.rows[clips]).data)
+            found[key] = digest.hexdigest()
+        return found
+
+    @cached_property
+    def mark(self) -> str:
+        """Hash over everything that is searched, in its order: an index of nearest neighbours belongs to one mark."""
+        digest = hashlib.blake2b(digest_size=16)
+        for key, signature in self.signatures.items():
+            digest.update(f"{key}\0{signature}\n".encode())
+        return digest.hexdigest()
+
     def patient(self, key: str) -> str:
         """The patient of a study."""
         return self.patients.get(key, key)
@@ -99,9 +134,9 @@ class EmbeddingIndex:
         """(clip,) weight of each clip in its study, summing to 1: every view alike, or every clip alike."""
         if pooling not in ("views", "clips"):
             raise InputError(f"a study is pooled over its 'views' or its 'clips', not {pooling!r}")
-        view = np.array([_VIEWS.index(view) for view in self.views], dtype=np.intp)
-        group = self.study_of * len(_VIEWS) + view
-        in_group = np.bincount(group, minlength=len(self.studies) * len(_VIEWS)).reshape(-1, len(_VIEWS))
+        view = np.array([VIEWS.index(view) for view in self.views], dtype=np.intp)
+        group = self.study_of * len(VIEWS) + view
+        in_group = np.bincount(group, minlength=len(self.studies) * len(VIEWS)).reshape(-1, len(VIEWS))
         if pooling == "clips":
             share: npt.NDArray[np.float64] = 1.0 / in_group.sum(1)[self.study_of]
             return share
@@ -111,11 +146,16 @@ class EmbeddingIndex:
 
     def pooled(self, values: npt.NDArray[Any], pooling: StudyPooling = "views") -> npt.NDArray[np.float64]:
         """Weighted mean over the clips of each study: (clip, ...) -> (study, ...), in the order of `studies`."""
-        values = np.asarray(values, dtype=np.float64)
-        weight = self.weights(pooling).reshape(-1, *[1] * (values.ndim - 1))
-        out = np.zeros((len(self.studies), *values.shape[1:]))
-        np.add.at(out, self.study_of, values * weight)
-        return out
+        from scipy.sparse import csr_array
+
+        clips = np.arange(len(self))
+        mean = csr_array((self.weights(pooling), (self.study_of, clips)), shape=(len(self.studies), len(self)))
+        flat = np.asarray(values).reshape(len(self), -1)
+        out = np.empty((len(self.studies), flat.shape[1]))
+        for start in range(0, flat.shape[1], _COLUMNS):  # a part at a time: in float64 a million clips take 4 GB
+            part = slice(start, start + _COLUMNS)
+            out[:, part] = mean @ flat[:, part].astype(np.float64)
+        return out.reshape(len(self.studies), *np.shape(values)[1:])
 
     def study_vectors(self, pooling: StudyPooling = "views") -> tuple[tuple[str, ...], Rows]:
         """Studies and their vectors (study, 512) of unit length: the mean of the clips of each view, then of the views.
@@ -137,37 +177,42 @@ class EmbeddingIndex:
     def take(self, clips: npt.NDArray[Any]) -> EmbeddingIndex:
         """Some clips, by a mask or by numbers."""
         chosen = np.arange(len(self))[clips]
-        kept = {self.keys[i] for i in chosen}
+        kept = dict.fromkeys(self.keys[i] for i in chosen)
         return EmbeddingIndex(
             tuple(self.keys[i] for i in chosen),
             tuple(self.views[i] for i in chosen),
             tuple(self.planes[i] for i in chosen),
             self.rows[chosen],
             self.meta,
-            {key: value for key, value in self.patients.items() if key in kept},
-            {key: value for key, value in self.contents.items() if key in kept},
+            {key: self.patients[key] for key in kept if key in self.patients},
+            {key: self.contents[key] for key in kept if key in self.contents},
         )
 
     # --- on disk -------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
-        """Write the file whole, in place of an earlier one.
+        """Write the file whole, in place of an earlier one; a name that ends in .parquet makes a Parquet table.
 
         Raises:
             StoreError: the disk refuses.
+            InputError: Parquet, and pyarrow is not installed.
         """
         path = Path(path)
+        if path.suffix == SUFFIX:
+            write_parquet(self, path)
+            return path
         head = {
             "format": _FORMAT,
             "studies": self.studies,
             "patients": [self.patients.get(key) for key in self.studies],
             "contents": [self.contents.get(key) for key in self.studies],
             "meta": dict(self.meta),
+            "mark": self.mark,
         }
         tensors: dict[str, npt.NDArray[Any]] = {
             "rows": np.ascontiguousarray(self.rows, dtype=np.float32),
             "study": self.study_of.astype(np.int64),
-            "view": np.array([_VIEWS.index(view) for view in self.views], dtype=np.int64),
+            "view": np.array([VIEWS.index(view) for view in self.views], dtype=np.int64),
             "plane": np.array(self.planes, dtype=np.int64),
         }
         with disk_errors(path):
@@ -184,6 +229,8 @@ class EmbeddingIndex:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"no index at {path}; make one with: cardiolens embed STORE --model M --out {path}")
+        if path.suffix == SUFFIX:
+            return read_parquet(path)
         try:
             with safe_open(path, framework="np") as file:
                 head = json.loads((file.metadata() or {})["index"])
@@ -210,10 +257,19 @@ def _from_parts(head: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> E
     }
     return EmbeddingIndex(
         tuple(studies[i] for i in tensors["study"]),
-        tuple(_VIEWS[i] for i in tensors["view"]),
+        tuple(VIEWS[i] for i in tensors["view"]),
         tuple(int(plane) for plane in tensors["plane"]),
         tensors["rows"],
         head["meta"],
         by_study["patients"],
         by_study["contents"],
     )
+
+
+def mark_at(path: Path) -> str | None:
+    """The `mark` of the index in a file, without its vectors; None of a file of an earlier version."""
+    if path.suffix == SUFFIX:
+        return mark_of(path)
+    with safe_open(path, framework="np") as file:
+        found = json.loads((file.metadata() or {})["index"]).get("mark")
+    return None if found is None else str(found)
