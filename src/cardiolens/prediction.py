@@ -25,6 +25,7 @@ from cardiolens.store.atomic import write_whole
 from cardiolens.study import Study, View
 
 if TYPE_CHECKING:
+    from cardiolens.engine import Engine
     from cardiolens.models.card import Card
     from cardiolens.models.dual_encoder import DualEncoder
 
@@ -124,7 +125,7 @@ class _Reader:
 
 def predict(
     sources: Sequence[Path],
-    model: DualEncoder,
+    model: DualEncoder | Engine,
     out: Path,
     *,
     segmenter: SegmenterLike | None = None,
@@ -138,7 +139,7 @@ def predict(
 
     Args:
         sources: stores, files of a store, DICOM folders, archives or files, NIfTI.
-        model: with trained weights, and a head for LVEF or heads for conditions.
+        model: with trained weights, and a head for LVEF or heads for conditions; or an engine that computes one.
         out: folder; absent, empty, or holding predictions of this same model and segmenter.
         segmenter: draws the studies that have a short axis as well; its LVEF and curves stand beside the model's.
 
@@ -311,6 +312,10 @@ def _earlier(out: Path, reader: _Reader) -> list[dict[str, Any]]:
         raise ReadError(f"{path} is not a table of predictions ({error}); give a new --out") from error
     if weights != reader.predictor.card.sha256 or fields.get("version") != __version__:
         raise CheckpointError(f"{out} holds predictions of another model or version; give a new --out")
+    if fields.get("engine", "torch") != reader.predictor.engine.name:
+        raise CheckpointError(
+            f"{out} holds predictions by the engine {fields.get('engine', 'torch')}; give a new --out"
+        )
     if fields.get("segmenter") != reader.drawn_by:
         raise CheckpointError(
             f"{out} holds predictions made with another segmenter, or without one where there is one now; give a new "
@@ -334,6 +339,7 @@ def _write(out: Path, rows: list[dict[str, Any]], failed: list[Failure], reader:
         "version": __version__,
         "model": predictor.card.full_name,
         "weights_sha256": predictor.card.sha256,
+        "engine": predictor.engine.name,
         "transform": predictor.transform.to_dict(),
         "trained": predictor.card.provenance,
         **({"conditions": _thresholds(predictor)} if names else {}),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cardiolens.cli._bar import Bar
-from cardiolens.errors import CheckpointError
+from cardiolens.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
     from cardiolens.contours import SegmenterLike
@@ -34,13 +34,20 @@ def predict(
             "installed.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where PyTorch computes: cpu, cuda, cuda:1, mps.")] = "cpu",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="torch; or onnx, onnx-int8: MODEL is a folder by `cardiolens export`, and PyTorch is not needed."
+        ),
+    ] = "torch",
 ) -> None:
     """Measure LVEF, or tell conditions, of every study given: a table, an out-of-domain check, an HTML page a study.
 
     What is told depends on the heads of the model: LVEF with its interval; for each condition a score, a probability
     where it was calibrated, and whether it is flagged. Where a segmenter is installed and the study has a short axis,
-    the LVEF and volumes of its contours stand beside, with flags; `cardiolens segment` writes the masks.
+    the LVEF and volumes of its contours stand beside, with flags; `cardiolens segment` writes the masks. With --engine
+    onnx nothing is drawn unless --segment asks for it, since the segmenter needs PyTorch.
 
     OUT/predictions.csv and OUT/predictions.json hold the table; pages carry the pseudonym in their name. A study that
     cannot be read is listed, the others go on, and the exit code is 1. Run it again to go on after a stop: what is done
@@ -50,11 +57,10 @@ def predict(
 
     Example: cardiolens predict path/to/dicom --model shad-mvit-tiny:phantom --out results
     """
-    from cardiolens.hub import load_model
     from cardiolens.prediction import predict as run
 
-    network = load_model(_with_tag(model))
-    segmenter = _segmenter(segment)
+    network = _network(model, engine)
+    segmenter = _segmenter(segment if engine == "torch" or segment else False)
     with Bar("reading") as progress:
         result = run(study, network, out, segmenter=segmenter, device=device, progress=progress)
     _show(result, out)
@@ -64,12 +70,32 @@ def predict(
         raise typer.Exit(1)
 
 
+def _network(model: str, engine: str) -> Any:
+    """The network, or the engine of an exported folder."""
+    if engine in ("onnx", "onnx-int8"):
+        from cardiolens.edge import OnnxEngine
+
+        return OnnxEngine(model, "int8" if engine.endswith("int8") else "fp32")
+    if engine != "torch":
+        raise InputError(f"--engine is torch, onnx or onnx-int8, not {engine!r}")
+    try:
+        from cardiolens.hub import load_model
+
+        return load_model(_with_tag(model))
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError(
+            "PyTorch is not installed: export the model where it is, and give --engine onnx --model FOLDER"
+        ) from error
+
+
 def _segmenter(wanted: bool | None) -> "SegmenterLike | None":
     """The bundled segmenter; None where it is not wanted, or nobody asked and there is none."""
-    from cardiolens.segmenter import load_segmenter
-
     if wanted is False:
         return None
+    from cardiolens.segmenter import load_segmenter
+
     try:
         return load_segmenter()
     except CheckpointError as error:

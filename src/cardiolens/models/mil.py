@@ -112,7 +112,10 @@ class GatedAttentionMIL(nn.Module):
         Raises:
             InputError: wrong shapes, or a study without a single clip.
         """
-        mask = self._check(bag, mask)
+        return self.pool(bag, self._check(bag, mask))
+
+    def pool(self, bag: Tensor, mask: Tensor) -> MILOutput:
+        """`forward` of bags and masks that are known to be right."""
         bag = bag.masked_fill(~mask[..., None], 0.0)
         if self.projection is not None:
             bag = F.normalize(self.projection(bag), dim=-1)
