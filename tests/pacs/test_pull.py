@@ -8,6 +8,7 @@ import time
 import pytest
 
 pytest.importorskip("dicomweb_client", reason="the extra pacs is not installed")
+pytest.importorskip("pynetdicom", reason="the extra pacs is not installed")
 
 from fake_dicomweb import FakeArchive
 from quick_node import datasets, scan

@@ -10,6 +10,8 @@ import pydicom
 import pytest
 from quick_node import Oracle, datasets, prediction, scan
 
+pytest.importorskip("pynetdicom", reason="the extra pacs is not installed")
+
 from cardiolens.contours import segment_study
 from cardiolens.dicom.write_report import SCHEME, Sources, write_report
 from cardiolens.dicom.write_summary import write_summary
