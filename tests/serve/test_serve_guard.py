@@ -149,3 +149,9 @@ def test_what_is_missing_names_the_extra(monkeypatch, filled):
     monkeypatch.setattr(cardiolens.serve, "_NEEDED", ("no_such_package",))
     with pytest.raises(InputError, match=r"pip install 'cardiolens\[serve\]'"):
         make_app(Settings(filled))
+
+
+def test_only_uploads_may_be_large_and_every_length_is_told(client):
+    large = client.post("/api/jobs", content=bytes(33 * 2**20), headers={"Content-Type": "application/json"})
+    untold = client.post("/api/jobs", content=(b"x" for _ in range(3)), headers={"Content-Type": "application/json"})
+    assert (large.status_code, untold.status_code) == (413, 411) and "32 MiB" in large.json()["error"]

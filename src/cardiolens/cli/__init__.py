@@ -44,6 +44,7 @@ _ORDER = [
     "zeroshot",
     "retrieve",
     "map",
+    "serve",
 ]
 
 

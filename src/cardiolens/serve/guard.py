@@ -27,6 +27,8 @@ POLICY = (
 )
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/login", "/static/login.js", "/static/style.css", "/static/icon.svg")
+_UPLOADS, _MOST_BODY = "/api/uploads", 32 * 2**20
+_Refusal = tuple[int, str, list[tuple[bytes, bytes]]]
 _TRIES, _IN_SECONDS = 10, 60.0
 
 
@@ -108,7 +110,7 @@ class Guard:
         await sealed({"type": "http.response.start", "status": status, "headers": start})
         await send({"type": "http.response.body", "body": body})
 
-    def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> _Refusal | None:
         """Status, reason and headers; None for a request that may pass."""
         host = headers.get("host", "")
         if not self._own(host):
@@ -119,6 +121,10 @@ class Guard:
             )
         if scope["method"] not in _SAFE and not _same_site(headers, host):
             return 403, "a change that another site asks for is refused", []
+        return _too_much(scope["path"], headers) or self._stranger(scope, headers)
+
+    def _stranger(self, scope: Scope, headers: dict[str, str]) -> _Refusal | None:
+        """A refusal for who has not shown the token; a browser is led to the page that asks for it."""
         if not self.sessions.needed or scope["path"] in _OPEN or self._let_in(headers):
             return None
         if self.sessions.too_many():
@@ -154,6 +160,18 @@ class Guard:
             self.sessions.failed()
         session = cookie_of(headers.get("cookie", ""))
         return session is not None and self.sessions.known(session)
+
+
+def _too_much(path: str, headers: dict[str, str]) -> _Refusal | None:
+    """A body larger than any but an upload is, or one whose length is not told; uploads count for themselves."""
+    if path == _UPLOADS:
+        return None
+    length = headers.get("content-length")
+    if length is None:
+        return (411, "say how long the request is (Content-Length)", []) if "transfer-encoding" in headers else None
+    if not length.isdigit() or int(length) > _MOST_BODY:
+        return 413, f"a request may have {_MOST_BODY // 2**20} MiB", []
+    return None
 
 
 def cookie_of(header: str) -> str | None:

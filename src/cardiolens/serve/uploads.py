@@ -11,6 +11,8 @@ import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
+
 from cardiolens.errors import ReadError, StoreError
 from cardiolens.serve.settings import MiB, UploadLimits
 from cardiolens.store.atomic import disk_errors
@@ -60,7 +62,7 @@ async def receive(
                 if size > limits.bytes:
                     raise TooLargeError(f"the archive is larger than the {limits.bytes // MiB} MiB that are taken")
                 out.write(chunk)
-        inspect(path, limits)
+        await run_in_threadpool(inspect, path, limits)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
