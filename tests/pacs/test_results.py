@@ -8,9 +8,10 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from quick_node import Oracle, datasets, prediction, scan
 
 pytest.importorskip("pynetdicom", reason="the extra pacs is not installed")
+
+from quick_node import Oracle, datasets, prediction, scan
 
 from cardiolens.contours import segment_study
 from cardiolens.dicom.write_report import SCHEME, Sources, write_report
