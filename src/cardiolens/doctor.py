@@ -32,6 +32,12 @@ SYNTAXES = {
     "1.2.840.10008.1.2.5": "RLE lossless",
 }
 _EXTRAS = {
+    "serve": "the application in a browser",
+    "pacs": "the DICOM node and pull",
+    "edge": "export to ONNX, and prediction without PyTorch",
+    "scale": "an index over a million clips, tables in Parquet",
+    "maps": "UMAP of embeddings",
+    "baselines": "UNet and ResNet from MONAI",
     "logs": "TensorBoard logs of training",
     "test": "running the tests",
     "dev": "changing cardiolens: lint and type checks",
