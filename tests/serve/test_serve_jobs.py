@@ -145,3 +145,23 @@ def test_a_server_that_closes_leaves_the_running_job_for_the_next_start(tmp_path
     assert Jobs(tmp_path / "jobs", {"slow": slow}).get(job.id) == replace(
         job, message="Waiting; the server was stopped while it ran"
     )
+
+
+def test_a_single_study_is_done_in_the_midst_of_a_job_over_many(tmp_path):
+    order = []
+
+    def work(asked, tell):
+        for key in asked["keys"]:
+            order.append(key)
+            if key == "a/1":
+                jobs.add("work", {"keys": ["b/0"]})
+                jobs.add("work", {"keys": ["c/0", "c/1", "c/2"]})
+            tell("at work", 0, 0)
+        return "done", {}
+
+    jobs = make(tmp_path, work=work)
+    many = jobs.add("work", {"keys": [f"a/{i}" for i in range(4)]})
+    assert jobs.wait(many.id, 10).state == "done"
+    assert order[:5] == ["a/0", "a/1", "b/0", "a/2", "a/3"]
+    assert all(jobs.wait(job.id, 10).state == "done" for job in jobs.all())
+    jobs.close()

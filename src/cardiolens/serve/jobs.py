@@ -23,6 +23,7 @@ State = Literal["queued", "running", "done", "failed", "stopped"]
 ENDED = ("done", "failed", "stopped")
 _MOST_KEPT = 200
 _MOST_QUEUED = 1000
+_FEW = 2  # studies for which a job goes before those of many
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ Worker = Callable[[Mapping[str, Any], Tell], tuple[str, Mapping[str, Any]]]
 
 
 class Jobs:
-    """The queue and its one worker."""
+    """The queue and its one worker; a job over a study or two is done in the midst of one over many."""
 
     def __init__(self, folder: Path, workers: Mapping[str, Worker]) -> None:
         self.folder, self.workers = folder, workers
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._stopping: set[str] = set()
-        self._closed = False
+        self._closed = self._passing = False
         self._thread: threading.Thread | None = None
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +169,7 @@ class Jobs:
                     raise Stopped
                 now = self._jobs[job.id]
                 self._jobs[job.id] = replace(now, message=message or now.message, done=done, total=total)
+            self._let_past(job)
 
         try:
             message, result = self.workers[job.kind](job.asked, tell)
@@ -191,6 +193,21 @@ class Jobs:
             now = self._jobs[job.id]
             self._stopping.discard(job.id)
             self._put(replace(now, **ended, ended=_now()))
+
+    def _let_past(self, job: Job) -> None:
+        """Do what a person waits for in the midst of a job over many studies."""
+        if self._passing or _short(job):
+            return
+        with self._changed:
+            first = next(filter(_short, self._waiting()), None)
+            if first is None:
+                return
+            first = self._put(replace(first, state="running", message="Started"))
+        self._passing = True
+        try:
+            self._do(first)
+        finally:
+            self._passing = False
 
     def _waiting(self) -> list[Job]:
         return sorted((job for job in self._jobs.values() if job.state == "queued"), key=lambda job: job.id)
@@ -222,7 +239,7 @@ class Jobs:
             except (OSError, ValueError, TypeError):
                 log.warning("%s: not a job; left out", path)
                 continue
-            if job.state not in ENDED:
+            if job.state == "running":
                 job = replace(job, state="queued", message="Waiting; the server was stopped while it ran", done=0)
             self._jobs[job.id] = job
 
@@ -236,6 +253,11 @@ class Jobs:
 
 class _Closing(Exception):  # noqa: N818 - not an error
     """The server ends; the job stays as it is on disk and waits for the next start."""
+
+
+def _short(job: Job) -> bool:
+    """Whether a person is likely to wait for it: an upload, or work on a study or two."""
+    return job.kind == "upload" or 0 < len(job.asked.get("keys", ())) <= _FEW
 
 
 def _now() -> str:

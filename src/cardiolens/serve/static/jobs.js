@@ -19,7 +19,7 @@ function line(job) {
 async function show() {
   try {
     const { jobs } = await get("/api/jobs?count=100");
-    fill(main, h("div", { class: "page" }, h("div", { class: "narrow" }, h("div", { class: "head" }, h("h1", {}, "Jobs"), h("span", { class: "quiet" }, "One after the other; a server that is stopped goes on at the next start.")),
+    fill(main, h("div", { class: "page" }, h("div", { class: "narrow" }, h("div", { class: "head" }, h("h1", {}, "Jobs"), h("span", { class: "quiet" }, "One at a time, single studies first; a server that is stopped goes on at the next start.")),
       jobs.length ? jobs.map(line) : h("div", { class: "empty" }, "Nothing was asked for yet."))));
   } catch (error) { fill(main, problem(error)); }
 }
