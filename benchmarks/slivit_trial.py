@@ -50,7 +50,6 @@ class Size:
     fractions: tuple[float, ...]
     shuffles: int  # models trained on shuffled copies
     copies: int  # shuffled copies of the test set
-    find: int  # steps of the search for a rate
     slices: int = 9
     cka_volumes: int = 20
     architecture: str = "{}"
@@ -61,9 +60,9 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(100, 240, 40, 100, 4, 3, (0, 1, 2), (0.25, 0.5), 3, 100, 30),
+    "tiny": Size(100, 240, 40, 100, 4, 3, (0, 1, 2), (0.25, 0.5), 3, 100),
     # minutes: shows that every step runs, and nothing else
-    "micro": Size(4, 8, 4, 4, 1, 1, (0,), (0.5,), 1, 2, 10, 4, 2, "{size: 32}"),
+    "micro": Size(4, 8, 4, 4, 1, 1, (0,), (0.5,), 1, 2, 4, 2, "{size: 32}"),
 }
 
 
@@ -210,7 +209,7 @@ class Trial:
             f"optimiser.epochs={self.size.pretrain_epochs}",
             f"split={{file: {self.out / 'split_images.json'}}}",
             f"architecture={self.size.architecture}",
-            *([f"find_lr.steps={self.size.find}"] if step.arm == "views" else ["optimiser.warmup_epochs=0.5"]),
+            *([] if step.arm == "views" else ["optimiser.warmup_epochs=0.5"]),
         ]
         name = "pretrain2d" if step.arm == "views" else "simclr"
         recipe = load_recipe(ROOT / "recipes" / f"slivit_tiny_{name}.yaml", kind, settings)
@@ -221,26 +220,20 @@ class Trial:
         return [row | {"label": "images", "metric": m.removeprefix("last_"), "value": known[m]} for m in metrics]
 
     def finetune(self, step: Step) -> list[Row]:
-        """One fine-tuning; of several seeds the later ones take the rate that the first one found."""
+        """One fine-tuning; the rate is the recipe's in every arm."""
         from cardiolens.datasets.volumes import open_volumes
         from cardiolens.hub import load_model
         from cardiolens.training.recipe import load_recipe
         from cardiolens.training.slice_recipe import SlicesRecipe
         from cardiolens.training.slices import open_set, train_slices
 
-        found = next(
-            (r["lr"] for r in self.rows() if r["study"] == step.study and r["arm"] == step.arm and r["lr"]), ""
-        )
-        search = ["find_lr=null", f"optimiser.lr={found}"] if found else [f"find_lr.steps={self.size.find}"]
         of_npz = step.study == "medmnist"
         architecture = "{crop: 32}" if self.args.micro and "model" in "".join(step.settings) else self.size.architecture
-        small = bool(step.seed) or step.study in ("design", "size")
         settings = [
             f"seed={step.seed if step.study != 'order' else 0}",
             f"slices={self.size.slices}",
             f"optimiser.epochs={self._epochs(step)}",
             f"architecture={architecture}",
-            *search,
             "patience=null",
             *(["values=[]", "conditions=[label]"] if of_npz else [f"values=[{','.join(VALUES)}]"]),
             *([] if of_npz else [f"conditions=[{','.join(CONDITIONS)}]", f"split={{file: {self.out / 'split.json'}}}"]),
@@ -256,7 +249,6 @@ class Trial:
             "lr": metrics["lr"],
             "epochs": metrics["epochs"],
             "best_epoch": metrics["best_epoch"],
-            "note": "rate of the first seed" if small and found else "",
         }
         return [
             common | {"label": label, "metric": metric, "n": figures["n"], **limits}
@@ -382,9 +374,6 @@ class Trial:
                 row |= {"low": round(found.low, 4), "high": round(found.high, 4), "n": len(ours)}
                 rows.append(row | {"note": f"against {other}; t-test over resamples p {found.p_t:.1e}"})
         return rows
-
-    def rows(self) -> list[dict[str, str]]:
-        return rows_of(self.args.results)
 
     def work(self, step: Step) -> list[Row]:
         whole: dict[str, Callable[[Step], list[Row]]] = {
