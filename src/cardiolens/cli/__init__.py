@@ -30,6 +30,7 @@ _ORDER = [
     "predict",
     "export",
     "segment",
+    "echo",
     "node",
     "pull",
     "explain",

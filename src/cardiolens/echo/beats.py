@@ -23,6 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 
 SHORTEST_MS, LONGEST_MS = 333.0, 1500.0  # of a beat: 180 and 40 a minute
 _LIKE = 0.3  # least likeness of the pattern to itself one beat later
+_OVERLAP_MS = 300.0  # of the loop with itself one beat later, from which likeness means something
 _CELLS = 28  # edge of the grid on which the pattern is looked for
 _HARMONICS = 4.0  # of the heart rate that are kept
 _APART = 0.6  # of a beat's length, that two beats are at least apart
@@ -128,7 +129,7 @@ def _best_lag(pattern: FloatArray, step: float) -> tuple[int | None, float]:
     Of lags nearly as good as the best the shortest is taken: two beats are as like as one.
     """
     low = max(2, int(np.ceil(SHORTEST_MS / step)))
-    high = min(int(LONGEST_MS / step), len(pattern) - max(3, low // 2))
+    high = min(int(LONGEST_MS / step), len(pattern) - max(3, round(_OVERLAP_MS / step)))
     if high < low:
         return None, 0.0
     lags = np.arange(low, high + 1)

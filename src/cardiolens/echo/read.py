@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,13 +104,16 @@ def _renamed(volume: Volume, key: str) -> Volume:
 
 def _of_dicom(where: Path, key: str, max_pixels: int) -> EchoLoop:
     ref = FileRef(os.fspath(where))
-    with where.open("rb") as stream:
+    with warnings.catch_warnings(), where.open("rb") as stream:
+        warnings.simplefilter("ignore")  # pydicom about broken tags
         result = read_headers(ref, stream, where.stat().st_size)
     if result.kind is FileKind.DAMAGED:
         raise ReadError(f"{where}: {result.problem}; send the file again")
     if result.kind is not FileKind.IMAGE:
         raise NotUltrasoundError(f"{where}: {result.kind.value}; a loop is ultrasound DICOM, AVI or MP4")
-    tags = Tags(pydicom.dcmread(where, stop_before_pixels=True, force=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tags = Tags(pydicom.dcmread(where, stop_before_pixels=True, force=True))
     _require_ultrasound(tags, where)
     header = result.frames[0].file
     if header.n_frames * header.rows * header.cols > max_pixels:

@@ -24,7 +24,7 @@ _SMALLEST = 0.05  # share of the image that a sector takes at least
 _TURNS = np.arange(15.0, 66.0, 1.0)  # degrees that a side of a sector leans from upright
 _BAND = 0.015  # width of the bands along a side that are compared, as a share of the shorter edge
 _INSIDE, _MOVING = 0.95, 0.6  # of what surely moves, how much a wedge must hold; of a wedge, how much must move
-_ARC = 50.0  # percentile of where the beams end at which the arc lies: some end in shadow, some in an ECG below
+_ARCS = (50.0, 65.0, 80.0)  # percentiles of where beams end; the first that holds the piece: an ECG may lie below
 _NEAR_TOP = 0.06  # share of a sector's height at which the width of its top is measured
 
 
@@ -148,9 +148,11 @@ def _wedge(piece: Mask, moving: Mask) -> Mask | None:
     if not len(beams):
         return None
     far = ndimage.maximum(reach[piece & within], beams, np.unique(beams))
-    wedge = within & (reach <= float(np.percentile(far, _ARC)) + 0.5) & (y >= top - 1)
-    held = (wedge & piece).sum() / piece.sum()
-    return np.asarray(wedge) if held >= _INSIDE and moving[wedge].mean() >= _MOVING else None
+    for arc in _ARCS:
+        wedge = np.asarray(within & (reach <= float(np.percentile(far, arc)) + 0.5) & (y >= top - 1))
+        if (wedge & piece).sum() >= _INSIDE * piece.sum() and moving[wedge].mean() >= _MOVING:
+            return wedge
+    return None
 
 
 def _side(
