@@ -153,10 +153,12 @@ def estimate_pretraining(recipe: PretrainRecipe, store: StudyStore) -> Estimate:
     towers = nn.ModuleDict({"video": model.video_encoder, "text": text})
     towers = copy.deepcopy(towers).to("meta").train()
 
+    bert: Any = towers["text"].bert
+
     def step() -> None:
         video = towers["video"](_grey(torch.empty(at_once, *size, device="meta"), towers["video"]))
         ids = torch.zeros(texts, recipe.text.max_tokens, dtype=torch.long, device="meta")
-        words = towers["text"](ids, torch.ones_like(ids, dtype=torch.bool))
+        words = bert(input_ids=ids).last_hidden_state
         (video.sum() + words.sum()).backward()
 
     peak, flops = traced(step)
