@@ -106,7 +106,8 @@ def _paired(table: pd.DataFrame, base: pd.DataFrame | None, column: str) -> pd.D
     found = {"said": table[column], "true": table[f"true {column}"]}
     if base is not None:
         found["base"] = base[column].reindex(table.index)
-    return pd.DataFrame(found).dropna()
+    kept: pd.DataFrame = pd.DataFrame(found).dropna()
+    return kept
 
 
 def _value(table: pd.DataFrame, base: pd.DataFrame | None, recipe: BenchRecipe) -> list[dict[str, Any]]:
@@ -201,7 +202,7 @@ def _mean_of(true: Any, said: Any) -> float:
 
 def _adjusted(rows: pd.DataFrame) -> pd.DataFrame:
     """Holm's correction over all tests against the first system."""
-    out = rows.copy()
+    out: pd.DataFrame = rows.copy()
     out["p_adjusted"] = np.nan
     if "p" in out and out["p"].notna().any():
         tested = out["p"].notna()

@@ -131,7 +131,7 @@ def _tables(result: Comparison, recipe: BenchRecipe) -> list[tuple[str, pd.DataF
 
 def _results(rows: pd.DataFrame, recipe: BenchRecipe) -> pd.DataFrame:
     shown = rows[rows["target"].isin([recipe.label, DISEASE, MEAN])]
-    return pd.DataFrame(
+    table: pd.DataFrame = pd.DataFrame(
         {
             "system": shown["system"],
             "target": shown["target"].str.replace("_", " ") + " · " + shown["metric"].map(_METRICS),
@@ -145,10 +145,11 @@ def _results(rows: pd.DataFrame, recipe: BenchRecipe) -> pd.DataFrame:
             "p (Holm)": [_p(value) for value in shown["p_adjusted"]],
         }
     )
+    return table
 
 
 def _costs(costs: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
+    table: pd.DataFrame = pd.DataFrame(
         {
             "system": costs["system"],
             "parameters": [f"{n / 1e6:.2f} M" if n else "none of its own" for n in costs["parameters"]],
@@ -158,6 +159,7 @@ def _costs(costs: pd.DataFrame) -> pd.DataFrame:
             "seeds": costs["seeds"],
         }
     )
+    return table
 
 
 def _conditions(rows: pd.DataFrame, recipe: BenchRecipe) -> pd.DataFrame:
@@ -167,7 +169,8 @@ def _conditions(rows: pd.DataFrame, recipe: BenchRecipe) -> pd.DataFrame:
     wide = wide.map(lambda v: "–" if np.isnan(v) else f"{v:.2f}")
     wide.insert(0, "cases", [f"{cases[name]:.0f}" for name in wide.index])
     wide.index = [str(name).replace("_", " ") for name in wide.index]
-    return wide.rename_axis("condition").reset_index()
+    table: pd.DataFrame = wide.rename_axis("condition").reset_index()
+    return table
 
 
 def _span(value: float, low: float, high: float, metric: str, *, sign: bool = False) -> str:

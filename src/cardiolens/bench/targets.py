@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cardiolens.datasets.splits import Split
 from cardiolens.errors import TrainingError
-from cardiolens.models.answers import Answers
+from cardiolens.models.answers import Answers, Kind
 from cardiolens.store import StudyStore
 from cardiolens.text.conditions import CONDITION_NAMES
 
@@ -42,9 +42,8 @@ class Targets:
     def answers(self) -> Answers:
         """For a network with one output a target."""
         rest = len(self.names) - 1
-        return Answers(
-            self.names, ("value", *["condition"] * rest), (self.offset, *[0.0] * rest), (self.scale, *[1.0] * rest)
-        )
+        kinds: tuple[Kind, ...] = ("value", *(("condition",) * rest))
+        return Answers(self.names, kinds, (self.offset, *[0.0] * rest), (self.scale, *[1.0] * rest))
 
     def of(self, keys: Sequence[str]) -> Tensor:
         """(study, target), NaN where not known."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -54,11 +55,17 @@ _HALVED = (  # what float16 halves: all but the heads and the domain reference
 _SHAD = ("dual", "mil")
 
 
+def _builder(entry: ModelEntry) -> ModuleType:
+    """What builds the models of a family that is not Shad et al.'s."""
+    return build_slices if entry.family in build_slices.FAMILIES else build_cinema
+
+
 def untrained(entry: ModelEntry, text: Mapping[str, Any] | None) -> Model:
     """A model with random weights, its card saying so."""
     if entry.family not in _SHAD:
         _refuse_text(entry, text)
-        return (build_slices if entry.family in build_slices.FAMILIES else build_cinema).untrained(entry)
+        found: Model = _builder(entry).untrained(entry)
+        return found
     card = _card(entry, notes=["untrained: random weights; its output means nothing"])
     if entry.family == "mil":
         return _head(MILConfig(**entry.architecture), card)
@@ -75,7 +82,8 @@ def from_file(
         if legacy_keys or kinetics is not None:
             raise CheckpointError(f"legacy_keys and kinetics concern the models of Shad et al., not {entry.name}")
         _refuse_text(entry, text)
-        return (build_slices if entry.family in build_slices.FAMILIES else build_cinema).from_file(entry, file)
+        found: Model = _builder(entry).from_file(entry, file)
+        return found
     if legacy_keys and kinetics is None:
         raise CheckpointError(
             "legacy_keys loses tensors that the authors' loader left at their Kinetics-400 values: give kinetics=FILE "
@@ -308,7 +316,8 @@ def from_folder(entry: ModelEntry, folder: Path, text: Mapping[str, Any] | None)
     design = dict(card.architecture)
     if entry.family not in _SHAD:
         _refuse_text(entry, text)
-        return (build_slices if entry.family in build_slices.FAMILIES else build_cinema).load_own(card, file, tensors)
+        found: Model = _builder(entry).load_own(card, file, tensors)
+        return found
     if design.pop("family", None) == "mil":
         head = _head(_config(MILConfig, design, f"{folder}/card.json"), card)
         _fill(head, select(shapes_of(head), tensors, OWN, file=file, model=card.name))
