@@ -42,7 +42,8 @@ class Targets:
     def answers(self) -> Answers:
         """For a network with one output a target."""
         rest = len(self.names) - 1
-        kinds: tuple[Kind, ...] = ("value", *(("condition",) * rest))
+        condition: Kind = "condition"
+        kinds: tuple[Kind, ...] = ("value", *[condition] * rest)
         return Answers(self.names, kinds, (self.offset, *[0.0] * rest), (self.scale, *[1.0] * rest))
 
     def of(self, keys: Sequence[str]) -> Tensor:
