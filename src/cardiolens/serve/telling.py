@@ -15,6 +15,7 @@ from cardiolens.html.contours import GROUPS, agreement, figure_words
 from cardiolens.html.loops import cycle_ms, model_field
 from cardiolens.html.parts import scrubber_of
 from cardiolens.html.report import band_of
+from cardiolens.origin import is_rendered, learned_from_phantom
 from cardiolens.serve.changes import told
 from cardiolens.serve.results import Reading
 from cardiolens.study import Cine, Study, View
@@ -44,6 +45,7 @@ def study_told(desk: Desk, key: str) -> dict[str, Any]:
         "notes": [strike(note) for note in study.notes],
         "labels": {str(name): _plain(value) for name, value in own.items() if name not in ("patient", "session")},
         "colours": {name: list(rgb) for name, rgb in COLOURS.items()},
+        "rendered": is_rendered(study),
         "disclaimer": NOT_A_DEVICE,
     }
 
@@ -81,6 +83,7 @@ def reading_told(desk: Desk, key: str, reading: Reading) -> dict[str, Any]:
         "live": [line["id"] for line in edited.live],
         "chosen": {"ed": edited.ed, "es": edited.es},
         "model": desk.engines.card.full_name,
+        "phantom_trained": learned_from_phantom(desk.engines.card),
         "disclaimer": NOT_A_DEVICE,
     }
 

@@ -129,7 +129,14 @@ async function begin() {
     fill(main, h("div", { class: "page" }, h("div", { class: "head" }, h("h1", {}, "Cohort")), h("div", { class: "cohort" }, mapCard, spread, table)));
     showSpread();
     showTable();
-    if (found.index.there) await layOut();
+    if (found.index.there) {
+      await layOut();
+      if (found.index.missing) {
+        const bar = h("div", {});
+        mapCard.append(h("div", { class: "row small quiet" }, `${found.index.missing} ${found.index.missing === 1 ? "study is" : "studies are"} not embedded yet.`,
+          h("button", { onclick: (e) => { e.target.disabled = true; embedThen(bar, () => location.reload()); } }, "Bring up to date"), bar));
+      }
+    }
     else {
       const bar = h("div", {});
       fill(mapCard, h("h2", {}, "Map"), h("p", { class: "quiet" }, "The studies must be embedded once before they can be mapped."), h("button", { class: "main", onclick: (e) => { e.target.disabled = true; embedThen(bar, () => location.reload()); } }, "Embed the store"), bar);

@@ -23,7 +23,7 @@ export function alarms(reading) {
   const out = [];
   const found = reading.prediction;
   if (found?.out_of_domain) {
-    out.push(h("div", { class: "alarm", role: "alert" }, h("strong", {}, "Unlike what the model has learned from: do not rely on its figures"), h("ul", {}, found.reasons.map((text) => h("li", {}, text)))));
+    out.push(h("div", { class: "alarm", role: "alert" }, h("strong", {}, "Unlike what the model has learned from: do not rely on its figures"), h("details", {}, h("summary", {}, "Why"), h("ul", {}, found.reasons.map((text) => h("li", {}, text))))));
   }
   if (reading.contours?.worst === "error") {
     const flags = reading.contours.flags.filter((flag) => flag.severity === "error");

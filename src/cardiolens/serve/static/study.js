@@ -9,7 +9,7 @@ import { problem, shell } from "./shell.js";
 
 const KEYS = [
   ["Images", [["Space", "play, stop"], ["← →", "frame before, after"], ["↑ ↓ or wheel", "plane of the chosen view"], ["1 2 3 4", "choose a view"], ["F or double-click", "one view alone, all views"],
-    ["drag", "window: sideways width, up and down level"], ["Shift and drag", "move the image"], ["+ − or Ctrl wheel", "zoom"], ["R", "window as at first; heart or whole field"], ["[ ]", "slower, faster"]]],
+    ["drag, Shift ← → ↑ ↓", "window: sideways width, up and down level"], ["Shift and drag", "move the image"], ["+ − or Ctrl wheel", "zoom"], ["R", "window as at first; heart or whole field"], ["[ ]", "slower, faster"]]],
   ["Reading", [["C", "contours"], ["A", "attention of the video model"], ["D", "go to end-diastole"], ["S", "go to end-systole"], ["Shift D, Shift S", "set ED, ES to this phase"], ["E", "edit contours"], ["+ −", "while editing: grow, shrink"], ["Z", "take back the last change"], ["?", "this help"], ["Esc", "close, end editing"]]],
 ];
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2];
@@ -47,7 +47,7 @@ const TABS = [["findings", "Findings"], ["figures", "Figures"], ["report", "Repo
 function showSide() {
   const bar = h("div", { class: "tabs", role: "tablist" }, TABS.map(([name, words]) => h("button", { role: "tab", "aria-selected": String(tab === name), "aria-controls": "tab", tabindex: tab === name ? 0 : -1,
     onclick: () => { tab = name; showSide(); }, onkeydown: (e) => turn(e) }, name === "history" && reading.live.length ? `${words} (${reading.live.length})` : words)));
-  fill(top, h("div", { class: "row" }, h("h1", { class: "grow" }, key)), facts(study), alarms(reading), methods(reading, work), exports(), bar);
+  fill(top, h("div", { class: "row" }, h("h1", { class: "grow" }, key)), facts(study), origin(), alarms(reading), methods(reading, work), exports(), bar);
   showTab();
 }
 
@@ -65,6 +65,11 @@ function turn(event) {
   tab = TABS[(TABS.findIndex(([name]) => name === tab) + step + TABS.length) % TABS.length][0];
   showSide();
   top.querySelector('[aria-selected="true"]').focus();
+}
+
+function origin() {
+  const words = [study.rendered ? "A simulated heart: nobody was scanned." : "", reading.phantom_trained && !study.rendered ? "The video model has learned from simulated hearts alone." : ""].filter(Boolean).join(" ");
+  return words ? h("p", { class: "note info" }, words) : null;
 }
 
 function exports() {
@@ -110,6 +115,12 @@ function press(event) {
     return;
   }
   const view = player.active;
+  const window = event.shiftKey && { ArrowLeft: [-0.08, 0], ArrowRight: [0.08, 0], ArrowUp: [0, 0.04], ArrowDown: [0, -0.04] }[event.key];
+  if (window) {
+    event.preventDefault();
+    view?.widen(...window);
+    return;
+  }
   const speed = SPEEDS.indexOf(player.speed);
   const acts = {
     " ": () => player.toggle(), ArrowLeft: () => player.step(-1), ArrowRight: () => player.step(1), ArrowUp: () => view?.setPlane(view.plane - 1), ArrowDown: () => view?.setPlane(view.plane + 1),

@@ -147,6 +147,15 @@ export class View {
     this.reset();
   }
 
+  widen(width, level) {
+    // The window wider by a share, and its level moved by a share of its width.
+    if (!this.window) return;
+    const [low, high] = this.window;
+    const [middle, half] = [(low + high) / 2 + level * (high - low), ((high - low) * (1 + width)) / 2];
+    this.window = [middle - half, middle + half];
+    this.draw();
+  }
+
   zoomBy(factor) { this.zoom = clamp(this.zoom * factor, 0.5, 8); this.draw(); }
 
   // --- pointer

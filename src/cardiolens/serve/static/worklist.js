@@ -84,7 +84,8 @@ function contour(result) {
 
 function row(one) {
   const view = one.views["4CH"] ? "4CH" : Object.keys(one.views)[0];
-  const flagged = one.result.flagged || [];
+  const outside = one.result.out_of_domain === true;
+  const flagged = outside ? [] : one.result.flagged || [];
   return h("tr", {},
     h("td", { class: "loops" }, view ? h("a", { href: pageOf(one.key), tabindex: -1, "aria-hidden": "true" }, small(one.key, view)) : null),
     h("td", { class: "who" }, h("a", { href: pageOf(one.key) }, one.key.split("/")[1]),
@@ -94,7 +95,7 @@ function row(one) {
     h("td", { class: "hide views" }, VIEWS.map((name) => [h("span", { class: one.views[name] ? "chip on" : "chip", title: one.views[name] ? `${one.views[name][0]} planes, ${one.views[name][1]} phases` : "not there" }, one.views[name] ? name : "–"), " "])),
     h("td", { class: "num" }, lvef(one.result)), h("td", { class: "num" }, contour(one.result)),
     h("td", { class: "num" }, one.label_lvef === null ? h("span", { class: "faint" }, "–") : `${number(one.label_lvef)} %`),
-    h("td", {}, flagged.slice(0, 2).map((name) => [h("span", { class: "chip flag" }, name), " "]), flagged.length > 2 ? h("span", { class: "quiet small" }, `+${flagged.length - 2}`) : null),
+    h("td", {}, outside ? h("span", { class: "chip", title: "Unlike what the model has learned from: do not rely on its figures" }, "out of domain") : null, flagged.slice(0, 2).map((name) => [h("span", { class: "chip flag" }, name), " "]), flagged.length > 2 ? h("span", { class: "quiet small" }, `+${flagged.length - 2}`) : null),
     h("td", { class: "conditions hide" }, one.conditions.join(", ")),
     h("td", { class: "hide" }, one.has_report ? "yes" : h("span", { class: "faint" }, "–")));
 }
