@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cardiolens.augmix import augmix
 from cardiolens.errors import CheckpointError, ReadError
-from cardiolens.transforms import ClipTransform
+from cardiolens.transforms import ClipTransform, evenly, fit
 
 TINY = ClipTransform(frames=8, short_side=40, crop=32)
 
@@ -99,3 +99,24 @@ def test_severity_zero_changes_nothing_and_more_severity_changes_more():
     assert torch.equal(augmix(clips(), generator(), severity=0), clips())
     change = [float((augmix(clips(32), generator(), severity=s) - clips(32)).abs().mean()) for s in (1, 4, 9)]
     assert change == sorted(change)
+
+
+# Against PyTorch's own arithmetic ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 16, 32])
+def test_frames_are_those_of_torch_linspace(count):
+    for length in range(1, 120):
+        assert evenly(length, count).tolist() == torch.linspace(0, length - 1, count).long().tolist()
+
+
+@pytest.mark.parametrize("size", [(160, 160), (256, 208), (40, 50), (300, 131), (64, 64)])
+@pytest.mark.parametrize(("short_side", "crop"), [(128, 64), (264, 224), (64, 64)])
+def test_resizing_is_that_of_torch_with_antialiasing(size, short_side, crop):
+    frames = np.random.default_rng(0).random((3, *size)).astype(np.float32)
+    scale = short_side / min(size)
+    new = tuple(max(short_side, int(n * scale)) for n in size)
+    whole = torch.nn.functional.interpolate(torch.from_numpy(frames)[:, None], new, mode="bilinear", antialias=True)
+    top, left = ((n - crop) // 2 for n in new)
+    expected = whole[:, 0, top : top + crop, left : left + crop].numpy()
+    assert np.abs(fit(frames, short_side, crop) - expected).max() < 1e-6

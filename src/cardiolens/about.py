@@ -104,7 +104,7 @@ def _model(folder: Path) -> dict[str, Any]:
 
 def _task(entry: dict[str, Any]) -> dict[str, Any]:
     """What a head tells, and its figures that are one number."""
-    out = {key: entry[key] for key in ("kind", "unit") if key in entry}
+    out: dict[str, Any] = {key: entry[key] for key in ("kind", "unit") if key in entry}
     if "labels" in entry:
         out["labels"] = len(entry["labels"])
     for name, value in entry.get("metrics", {}).items():

@@ -62,11 +62,11 @@ class Estimate:
         return asdict(self)
 
 
-class _Alive(TorchDispatchMode):
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call] # its base has no types
     """Counts the bytes of all tensors made while it is entered, and the most that lived at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
 

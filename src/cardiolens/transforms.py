@@ -119,7 +119,7 @@ def fit(frames: npt.NDArray[Any], short_side: int, crop: int) -> Frames:
 def _resized(frames: Frames, axis: int, places: npt.NDArray[np.intp], weights: Frames) -> Frames:
     """Weighted sum of a few neighbours along an axis."""
     shape = (-1, 1) if axis == 1 else (-1,)
-    total = frames.take(places[0], axis) * weights[0].reshape(shape)
+    total: Frames = frames.take(places[0], axis) * weights[0].reshape(shape)
     for place, weight in zip(places[1:], weights[1:], strict=True):
         total += frames.take(place, axis) * weight.reshape(shape)
     return total

@@ -178,7 +178,9 @@ def _write(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], pat
 
 def _translations() -> dict[Any, Any]:
     """Operators that the exporter does not know, in those of ONNX."""
-    from onnxscript import opset20 as op
+    import onnxscript
+
+    op: Any = onnxscript.opset20
 
     def median(values: Any, dim: int, keepdim: bool = False) -> Any:
         """The lower one of an even number, as PyTorch has it."""
