@@ -3,8 +3,8 @@
     python examples/slivit_medmnist.py --out runs/slivit_medmnist            # about three minutes on one core
     python examples/slivit_medmnist.py --out runs/slivit_medmnist --quick    # seconds: that it runs
 
-Two files are made.  A 2D one, one disc or two, teaches the trunk its first shapes; a 3D one, balls on noise with a
-smaller ball in some of them, is what SLIViT learns: is there a second ball?  Synthetic shapes, nothing clinical.
+Two files are made.  A 2D one, small discs and large ones, teaches the trunk; a 3D one, small balls and large ones, is
+what SLIViT learns.  Synthetic shapes on noise, nothing clinical.
 """
 
 from __future__ import annotations
@@ -21,39 +21,17 @@ RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 PARTS = (("train", 200), ("val", 40), ("test", 60))
 
 
-def shapes(path: Path, quick: bool) -> Path:
-    """A 2D set of two classes: one disc, or two."""
-    rng, arrays = np.random.default_rng(1), {}
-    y, x = np.mgrid[:28, :28]
+def shapes(path: Path, axes: int, count_of: float) -> Path:
+    """Discs (2 axes) or balls (3) on noise, 28 pixels an edge; label 1 where the radius is above 5.5 pixels."""
+    rng, arrays = np.random.default_rng(axes), {}
+    place = np.mgrid[(slice(28),) * axes].astype(float)
     for part, count in PARTS:
-        images, labels = [], np.arange(count // 5 if quick else 3 * count) % 2
+        images, labels = [], np.arange(round(count * count_of)) % 2
         for label in labels:
-            image = rng.normal(70, 25, (28, 28))
-            for row in (rng.uniform(7, 11), rng.uniform(17, 21))[: 1 + label]:
-                image += 90 * (np.hypot(y - row, x - rng.uniform(8, 20)) < rng.uniform(3, 5))
-            images.append(image)
+            radius = rng.uniform(5.7, 8.0) if label else rng.uniform(3.0, 5.3)
+            centre = rng.uniform(11, 17, axes).reshape(axes, *(1,) * axes)
+            images.append(rng.normal(70, 25, place.shape[1:]) + 90 * (np.linalg.norm(place - centre, axis=0) < radius))
         arrays[f"{part}_images"] = np.clip(images, 0, 255).astype(np.uint8)
-        arrays[f"{part}_labels"] = labels[:, None].astype(np.uint8)
-    np.savez_compressed(path, **arrays)
-    return path
-
-
-def balls(path: Path, quick: bool) -> Path:
-    """A 3D set, 28 x 28 x 28: label 1 where a small ball stands beside the large one."""
-    rng, arrays = np.random.default_rng(2), {}
-    place = np.mgrid[:28, :28, :28].astype(float)
-    for part, count in PARTS:
-        volumes, labels = [], np.arange(count // (5 if quick else 1)) % 2
-        for label in labels:
-            centre = rng.uniform(11, 17, 3)
-            volume = rng.normal(70, 25, (28, 28, 28))
-            volume += 90 * (np.linalg.norm(place - centre[:, None, None, None], axis=0) < rng.uniform(4, 6))
-            if label:
-                way = rng.normal(size=3)
-                other = centre + 9 * way / np.linalg.norm(way)
-                volume += 90 * (np.linalg.norm(place - other[:, None, None, None], axis=0) < rng.uniform(3, 4))
-            volumes.append(volume)
-        arrays[f"{part}_images"] = np.clip(volumes, 0, 255).astype(np.uint8)
         arrays[f"{part}_labels"] = labels[:, None].astype(np.uint8)
     np.savez_compressed(path, **arrays)
     return path
@@ -77,8 +55,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     quick = ["optimiser.epochs=1", "architecture={size: 32}"] if args.quick else []
     small = [word for setting in quick for word in ("--set", setting)]
-    flat = shapes(args.out / "shapes2d.npz", args.quick)
-    deep = balls(args.out / "balls3d.npz", args.quick)
+    flat = shapes(args.out / "discs2d.npz", 2, 0.2 if args.quick else 3.0)
+    deep = shapes(args.out / "balls3d.npz", 3, 0.2 if args.quick else 1.0)
     trunk = args.out / "trunk"
     near = ["--set", "augment.crop=[0.85, 1.0]"]  # a crop may cut off what tells the classes
     command(
