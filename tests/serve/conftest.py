@@ -56,6 +56,9 @@ def serve(filled, engines, tmp_path):
 
     def start(store=filled, **settings):
         settings = {"out": tmp_path / "out", **settings}
+        for client in [one for one in opened if one.app.state.desk.settings.work == settings["out"]]:
+            opened.remove(client)
+            client.__exit__(None, None, None)
         client = TestClient(make_app(Settings(store, **settings), engines), base_url="http://127.0.0.1:8000")
         client.__enter__()
         opened.append(client)

@@ -170,7 +170,7 @@ def test_the_token_page_lets_in_who_has_the_token(model, page, tmp_path, filled)
     try:
         page.go(f"{served.address}/cohort")
         for token in ("a wrong token for sure", TOKEN):
-            page.wait("document.querySelector('#token')")
+            page.wait("document.readyState === 'complete' && document.querySelector('#token')")
             page.run(f"document.querySelector('#token').value = {token!r}")
             page.run("document.querySelector('form').submit()")
             page.wait("document.querySelector('#wrong')?.innerText || document.querySelector('.cohort')")

@@ -8,6 +8,7 @@ import pytest
 from served import LONG, OTHER, WHOLE, desk_of, done
 
 from cardiolens.errors import InputError, StoreError
+from cardiolens.serve import make_app
 from cardiolens.serve.engines import Engines
 from cardiolens.serve.jobs import Jobs
 from drawn_phantom import Oracle
@@ -165,3 +166,11 @@ def test_a_single_study_is_done_in_the_midst_of_a_job_over_many(tmp_path):
     assert order[:5] == ["a/0", "a/1", "b/0", "a/2", "a/3"]
     assert all(jobs.wait(job.id, 10).state == "done" for job in jobs.all())
     jobs.close()
+
+
+def test_a_second_server_in_the_same_folder_is_refused_until_the_first_has_ended(client, filled, engines):
+    settings = desk_of(client).settings
+    with pytest.raises(StoreError, match="another server works in"):
+        make_app(settings, engines)
+    desk_of(client).close()
+    make_app(settings, engines).state.desk.close()

@@ -131,6 +131,7 @@ def test_the_reading_tells_both_methods_their_agreement_and_operating_points(cli
     drawn(client)
     done(client, client.post("/api/jobs", json={"kind": "predict", "keys": [WHOLE]}))
     found = client.get(f"/api/studies/{WHOLE}/reading").json()
+    assert client.get(f"/api/studies/{WHOLE}").json()["rendered"] and found["phantom_trained"]
     assert (
         found["disclaimer"] == "Research use only, not a medical device" and "of the video model" in found["agreement"]
     )
@@ -145,7 +146,6 @@ def test_the_reading_tells_both_methods_their_agreement_and_operating_points(cli
 
 
 def test_hostile_text_is_data_everywhere(client):
-    drawn(client)
     done(client, client.post("/api/jobs", json={"kind": "predict", "keys": [WHOLE]}))
     for path in (f"/api/studies/{WHOLE}", "/api/studies"):
         answer = client.get(path)

@@ -17,6 +17,7 @@ from cardiolens.contours import Correction, SegmentResult, segment_study
 from cardiolens.errors import CardiolensError, InputError, StoreError
 from cardiolens.io.masks import encode_masks
 from cardiolens.segmentation import Segmentation
+from cardiolens.serve.alone import Alone
 from cardiolens.serve.catalogue import Catalogue
 from cardiolens.serve.changes import Edited, Journal
 from cardiolens.serve.engines import Engines
@@ -48,7 +49,7 @@ class Desk:
     """What the pages work on.
 
     Raises:
-        StoreError: no store there, or the folder of work cannot be written.
+        StoreError: no store there; the folder of work cannot be written, or another server works in it.
         CheckpointError: a model that is missing or damaged.
     """
 
@@ -59,12 +60,10 @@ class Desk:
         self.settings = settings
         self.store = StudyStore(settings.store)
         work = settings.work
+        self._alone = Alone(work)
         with disk_errors(work):
             for name in ("results", "uploads"):
-                (work / name).mkdir(parents=True, exist_ok=True)
-            probe = work / ".writable"
-            probe.touch()
-            probe.unlink()
+                (work / name).mkdir(exist_ok=True)
         self.engines = engines or load_engines(settings.model, settings.segmenter)
         self.results = Results(work / "results", self.engines)
         self.catalogue = Catalogue(self.store, work / "studies.json", self.results)
@@ -89,6 +88,7 @@ class Desk:
         self.catalogue.stop()
         self.jobs.close()
         self.store.close()
+        self._alone.close()
 
     # --- studies -------------------------------------------------------------------------------------------------
 
