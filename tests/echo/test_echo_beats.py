@@ -16,7 +16,7 @@ from cardiolens.volume import Volume
 
 
 def as_loop(images: np.ndarray, fps: float = 30.0) -> Volume:
-    return Volume(images, "time", source="loop", times_ms=np.arange(len(images)) * 1000.0 / fps)
+    return Volume(images, "time", source="loop", times_ms=np.arange(len(images), dtype=np.float64) * 1000.0 / fps)
 
 
 class Oracle:
@@ -91,7 +91,7 @@ def test_answers_that_are_no_numbers_are_refused_and_impossible_ones_told(echo: 
 
 
 def test_uneven_steps_are_made_even_before_beats_are_found(echo: Echo) -> None:
-    times = np.arange(120) * 1000.0 / 30.0
+    times = np.arange(120, dtype=np.float64) * 1000.0 / 30.0
     kept = np.delete(np.arange(120), [17, 18, 40, 77])
     uneven = Volume(echo.frames[kept], "time", times_ms=times[kept])
     even = even_in_time(uneven)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.pixels import convert_color_space
+from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import JPEG2000Lossless, RLELossless
 from us_factory import FPS, WriteDicom, as_jpeg, region
 
@@ -47,7 +47,7 @@ def test_every_colour_space_becomes_rgb(frames: np.ndarray, write_dicom: WriteDi
 
 def test_a_palette_becomes_rgb(frames: np.ndarray, write_dicom: WriteDicom) -> None:
     ramp = np.arange(256, dtype=np.uint16)
-    tags = {f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")}
+    tags: dict[str, object] = {f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")}
     tags |= {f"{c}PaletteColorLookupTableData": (ramp * 257).tobytes() for c in ("Red", "Green")}
     read = read_loop(write_dicom(
         frames[:4], "PALETTE COLOR", **tags, BluePaletteColorLookupTableData=(ramp * 0).tobytes()

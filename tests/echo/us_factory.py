@@ -35,7 +35,7 @@ def write_loop(path: Path, images: np.ndarray, photometric: str = "MONOCHROME2",
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = UltrasoundMultiFrameImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
-    data = FileDataset(None, {}, file_meta=meta, preamble=bytes(128))
+    data = FileDataset(path, {}, file_meta=meta, preamble=bytes(128))
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     data.Modality, data.PatientID, data.PatientName = "US", "4711-Meier", "Meier^Erna"
     data.Manufacturer = "Maker"

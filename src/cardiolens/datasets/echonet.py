@@ -150,7 +150,9 @@ class EchoNet:
 
         nothing = dict.fromkeys(LABELS, math.nan)
         rows = [self._rows[stem].labels if stem in self._rows else nothing for stem in sorted(self._videos)]
-        return pd.DataFrame(rows, index=pd.Index(self.keys(), name="key"), columns=list(LABELS), dtype=float)
+        index = pd.Index(self.keys(), name="key")
+        frame: pd.DataFrame = pd.DataFrame(rows, index=index, columns=list(LABELS), dtype=float)
+        return frame
 
     def split(self) -> Split | None:
         """The publisher's TRAIN, VAL and TEST; None where no row names a part."""

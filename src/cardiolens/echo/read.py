@@ -168,7 +168,7 @@ def _times(tags: Tags, count: int) -> tuple[npt.NDArray[np.float64] | None, str]
         step = 1000.0 / rate
     if step is None:
         return None, "no frame time and no cine rate: when images were taken is unknown"
-    return np.arange(count) * step, ""
+    return np.arange(count, dtype=np.float64) * step, ""
 
 
 def _attributes(tags: Tags, times: npt.NDArray[np.float64] | None) -> dict[str, str | float]:

@@ -141,7 +141,8 @@ def _require_whole_avi(start: bytes, where: Path) -> None:
 def _decode(file: BinaryIO, form: str, where: Path, max_pixels: int) -> _Decoded:
     import av
 
-    pictures, stamps = _Pictures(where, max_pixels), []
+    pictures = _Pictures(where, max_pixels)
+    stamps: list[float | None] = []
     with _said_as_read_error(where), av.open(file, mode="r", format=form, metadata_errors="ignore") as container:
         stream = _stream(container, where, max_pixels)
         pictures.require_room(max(1, stream.frames), stream.codec_context.height, stream.codec_context.width)
@@ -213,11 +214,12 @@ class _Pictures:
             )
         self._pixels += shape[0] * shape[1]
         self.require_room(-(-self._pixels // (shape[0] * shape[1])), *shape)
-        rgb: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+        rgb = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
         if not self._coloured and _in_colour(rgb):
             self._coloured = True
             self._images = [np.repeat(image[..., None], 3, axis=-1) for image in self._images]
-        self._images.append(rgb if self._coloured else frame.to_ndarray(format="gray"))
+        grey = None if self._coloured else np.asarray(frame.to_ndarray(format="gray"), dtype=np.uint8)
+        self._images.append(rgb if grey is None else grey)
 
     def stacked(self) -> npt.NDArray[np.uint8]:
         return np.stack(self._images)
@@ -237,7 +239,11 @@ def _times(
     if len(stamps) < count or (np.diff(stamps) <= 0).any():
         if found.rate is None:
             return None, None, ["no time stamps and no frame rate: times are unknown"]
-        return np.arange(count) * (1000.0 / found.rate), found.rate, ["no time stamps: times by the frame rate"]
+        return (
+            np.arange(count, dtype=np.float64) * (1000.0 / found.rate),
+            found.rate,
+            ["no time stamps: times by the frame rate"],
+        )
     times = (np.array(stamps) - stamps[0]) * 1000.0
     if count == 1:
         return times, found.rate, []
