@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "UploadLimits", "is_loopback", "make_app", "require_serve"]
 
-_NEEDED = ("fastapi", "uvicorn")
+_NEEDED = ("fastapi", "uvicorn", "python_multipart")
 
 
 def require_serve() -> None:
