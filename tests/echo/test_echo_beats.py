@@ -99,6 +99,13 @@ def test_uneven_steps_are_made_even_before_beats_are_found(echo: Echo) -> None:
     assert find_beats(even).heart_rate == pytest.approx(66, abs=4)
 
 
+def test_a_loop_is_read_at_the_rate_of_training(echo: Echo) -> None:
+    oracle = Oracle(np.full(240, 55.0), extent=20)
+    found = beat_by_beat(as_loop(echo.frames), oracle, frame_rate=15.0)
+    assert found.loop.attributes["frame_rate"] == pytest.approx(15.0) and len(found.loop) == 60
+    assert found.beats.heart_rate == pytest.approx(66, abs=5)
+
+
 def test_only_a_trained_video_model_with_an_ef_is_taken() -> None:
     from cardiolens.hub import load_model
 

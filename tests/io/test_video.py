@@ -87,12 +87,20 @@ def test_an_uneven_rate_is_refused_and_can_be_kept_with_a_note(tmp_path: Path) -
     assert "variable frame rate" in read.notes[0] and "frame_rate" not in read.attributes
     even = even_in_time(read)
     assert even.times_ms is not None and np.allclose(np.diff(even.times_ms), 40.0) and len(even) == 8
-    assert (even.images[-1] == read.images[-1]).all() and "uneven" in even.notes[-1]
+    assert (even.images[-1] == read.images[-1]).all() and "nearest image" in even.notes[-1]
 
 
 def test_times_that_only_round_are_even(tmp_path: Path) -> None:
     stamps = [round(1000 * i / 60) for i in range(8)]  # 16 and 17 ms
     assert read_video(write(tmp_path / "sixty.mkv", loop(), stamps)).attributes["frame_rate"] == pytest.approx(60, 0.02)
+
+
+def test_a_loop_can_be_brought_to_another_rate() -> None:
+    at_50 = Volume(loop(9), "time", times_ms=np.arange(9, dtype=np.float64) * 20.0)
+    at_25 = even_in_time(at_50, 40.0)
+    assert at_25.times_ms is not None and at_25.times_ms.tolist() == [0, 40, 80, 120, 160]
+    assert (at_25.images == at_50.images[::2]).all() and at_25.attributes["frame_rate"] == 25.0
+    assert even_in_time(at_50, 20.1) is at_50
 
 
 def test_evening_out_needs_times() -> None:

@@ -24,6 +24,10 @@ def echo(
             "lvef. Without one, loops are checked and cleaned only.",
         ),
     ] = None,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option(min=5.0, max=400.0, help="Bring every loop to so many images a second first: those of training."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     max_pixels: Annotated[
         int | None,
@@ -58,7 +62,9 @@ def echo(
 
         reads = ModelReader(load_model(model), device=device)
     with Bar("reading") as progress:
-        done = read_echoes(sources, out, reads, max_pixels=max_pixels or MAX_PIXELS, progress=progress)
+        done = read_echoes(
+            sources, out, reads, frame_rate=frame_rate, max_pixels=max_pixels or MAX_PIXELS, progress=progress
+        )
     _show(done, out)
     if not done.read:
         raise typer.Exit(1)

@@ -60,13 +60,17 @@ class BeatEF:
     notes: tuple[str, ...] = ()
 
 
-def beat_by_beat(loop: Volume, reads: ReadsClips) -> BeatEF:
+def beat_by_beat(loop: Volume, reads: ReadsClips, *, frame_rate: float | None = None) -> BeatEF:
     """Average over the beats of a cleaned loop.
+
+    Args:
+        frame_rate: images a second to which the loop is brought first; None leaves its own.  A model that takes every
+            n-th image of loops of one rate sees another stretch of the beat at another rate.
 
     Raises:
         InputError: times unknown, or a loop shorter than one clip.
     """
-    even = even_in_time(loop)
+    even = even_in_time(loop, None if frame_rate is None else 1000.0 / frame_rate)
     count = len(even)
     if count < max(reads.extent, 2):
         raise InputError(f"{count} images are fewer than the {max(reads.extent, 2)} that a clip spans")

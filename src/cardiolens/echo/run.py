@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,7 @@ def read_echoes(
     out: Path,
     model: ModelReader | None,
     *,
+    frame_rate: float | None = None,
     max_pixels: int = MAX_PIXELS,
     progress: Progress = lambda what, done, total: None,
 ) -> EchoRun:
@@ -98,6 +99,7 @@ def read_echoes(
 
     Args:
         model: gives EF; None checks and cleans only.
+        frame_rate: see `ef.beat_by_beat`.
         out: folder; absent, empty, or holding what this same model made.
 
     Raises:
@@ -107,7 +109,8 @@ def read_echoes(
     files, passed_over = _files(sources)
     card = None if model is None else model.card
     with disk_errors(out):
-        _claim(out, card)
+        made_by = {**_made_by(card), "read_at": frame_rate}
+        _claim(out, made_by)
         rows: dict[str, dict[str, Any]] = {}
         named: list[tuple[str, Path]] = []
         reused = 0
@@ -119,9 +122,9 @@ def read_echoes(
                 continue
             earlier = _earlier(out, key)
             reused += earlier is not None
-            rows[key] = earlier or _one(path, key, out, model, max_pixels)
+            rows[key] = earlier or _one(path, key, out, model, frame_rate, max_pixels)
         progress("", len(files), len(files))
-        _write_tables(out, list(rows.values()), named, card)
+        _write_tables(out, list(rows.values()), named, made_by, error_words(card))
     return EchoRun(tuple(rows.values()), reused, passed_over)
 
 
@@ -139,9 +142,9 @@ def _files(sources: Sequence[Path]) -> tuple[list[Path], int]:
     return kept, len(found) - len(kept)
 
 
-def _claim(out: Path, card: Card | None) -> None:
+def _claim(out: Path, mine: Mapping[str, Any]) -> None:
     """Mark the folder as this model's, or refuse one that holds something else."""
-    path, mine = out / "echo.json", _made_by(card)
+    path = out / "echo.json"
     if not path.exists():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ReadError(f"{out} is not empty and holds no echo results; give a new --out")
@@ -153,7 +156,7 @@ def _claim(out: Path, card: Card | None) -> None:
     except (ValueError, AttributeError) as error:
         raise ReadError(f"{path} is not a table of loops ({error}); give a new --out") from error
     if not same:
-        raise CheckpointError(f"{out} holds what another model or version made; give a new --out")
+        raise CheckpointError(f"{out} holds what another model, version or frame rate made; give a new --out")
 
 
 def _made_by(card: Card | None) -> dict[str, Any]:
@@ -172,13 +175,15 @@ def _earlier(out: Path, key: str) -> dict[str, Any] | None:
         return None
 
 
-def _one(path: Path, key: str, out: Path, model: ModelReader | None, max_pixels: int) -> dict[str, Any]:
+def _one(
+    path: Path, key: str, out: Path, model: ModelReader | None, frame_rate: float | None, max_pixels: int
+) -> dict[str, Any]:
     """Check one file, read EF, write its page, picture and row."""
     checked = check_file(path, max_pixels=max_pixels)
     found: BeatEF | None = None
     if model is not None and not checked.refused and checked.clean is not None:
         try:
-            found = beat_by_beat(checked.clean, model)
+            found = beat_by_beat(checked.clean, model, frame_rate=frame_rate)
         except InputError as error:
             detail = str(error).removeprefix(f"{key}: ")
             checked = Checked(
@@ -236,7 +241,9 @@ def _picture(checked: Checked, found: BeatEF | None) -> bytes:
     return buffer.getvalue()
 
 
-def _write_tables(out: Path, rows: list[dict[str, Any]], named: list[tuple[str, Path]], card: Card | None) -> None:
+def _write_tables(
+    out: Path, rows: list[dict[str, Any]], named: list[tuple[str, Path]], made_by: Mapping[str, Any], error: str
+) -> None:
     table, sources = io.StringIO(), io.StringIO()
     writer = csv.DictWriter(table, FIELDS, lineterminator="\n")
     writer.writeheader()
@@ -246,5 +253,5 @@ def _write_tables(out: Path, rows: list[dict[str, Any]], named: list[tuple[str, 
     names.writerows((key, str(path)) for key, path in named)
     write_whole(out / "echo.csv", table.getvalue().encode("utf-8"))
     write_whole(out / "sources.csv", sources.getvalue().encode("utf-8"))
-    fields = {**_made_by(card), "use": NOTICE, "error_of_the_model": error_words(card), "loops": rows}
+    fields = {**made_by, "use": NOTICE, "error_of_the_model": error, "loops": rows}
     write_whole(out / "echo.json", (json.dumps(fields, indent=1) + "\n").encode("utf-8"))

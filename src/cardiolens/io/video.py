@@ -37,6 +37,7 @@ MAX_EDGE = 8192
 VariableRate = Literal["refuse", "keep"]
 
 _STEADY = 0.1  # share of the usual step by which a steady clip's steps may differ, beyond what its clock resolves
+_SAME = 0.02  # share by which a rate may differ from the one that is asked for
 _COLOURED, _COLOURED_SHARE = 48, 5e-4  # spread of R, G, B that compression of a grey image does not reach; of pixels
 
 
@@ -265,8 +266,11 @@ def _times(
     return times, None, [said]
 
 
-def even_in_time(loop: Volume) -> Volume:
-    """The loop with even steps: at each step of the usual length, the image nearest in time.  An even loop stays.
+def even_in_time(loop: Volume, step_ms: float | None = None) -> Volume:
+    """The loop with even steps: at each step, the image nearest in time.  A loop that has them already stays.
+
+    Args:
+        step_ms: length of a step; None for the loop's usual one.
 
     Raises:
         ReadError: times are unknown.
@@ -278,9 +282,10 @@ def even_in_time(loop: Volume) -> Volume:
         return loop
     steps = np.diff(times)
     usual = float(np.median(steps))
-    if np.abs(steps - usual).max() <= _STEADY * usual:
+    wished = usual if step_ms is None else step_ms
+    if np.abs(steps - usual).max() <= _STEADY * usual and abs(wished - usual) <= _SAME * usual:
         return loop
-    wanted = np.arange(times[0], times[-1] + 0.5 * usual, usual)
+    wanted = np.arange(times[0], times[-1] + 0.5 * usual, wished, dtype=np.float64)
     nearest = np.abs(times[None, :] - wanted[:, None]).argmin(axis=1)
     return Volume(
         loop.images[nearest],
@@ -288,6 +293,11 @@ def even_in_time(loop: Volume) -> Volume:
         source=loop.source,
         times_ms=wanted,
         spacing_mm=loop.spacing_mm,
-        attributes={**loop.attributes, "frame_rate": 1000.0 / usual},
-        notes=(*loop.notes, f"uneven steps: taken every {usual:.1f} ms, the nearest image each"),
+        attributes={**loop.attributes, "frame_rate": 1000.0 / wished},
+        notes=(*loop.notes, f"taken every {wished:.1f} ms, the nearest image each (steps were {_range(steps)} ms)"),
     )
+
+
+def _range(steps: npt.NDArray[np.float64]) -> str:
+    low, high = f"{steps.min():.1f}", f"{steps.max():.1f}"
+    return low if low == high else f"{low} to {high}"
