@@ -52,7 +52,7 @@ class Size:
     copies: int  # shuffled copies of the test set
     slices: int = 9
     cka_volumes: int = 20
-    architecture: str = "{}"
+    edge: int = 64  # pixels of a slice
 
     @property
     def patients(self) -> int:
@@ -60,9 +60,9 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(100, 240, 40, 100, 4, 3, (0, 1, 2), (0.25, 0.5), 3, 100),
+    "tiny": Size(100, 240, 40, 100, 8, 20, (0, 1), (0.25, 0.5), 2, 100),
     # minutes: shows that every step runs, and nothing else
-    "micro": Size(4, 8, 4, 4, 1, 1, (0,), (0.5,), 1, 2, 4, 2, "{size: 32}"),
+    "micro": Size(4, 8, 4, 4, 1, 1, (0,), (0.5,), 1, 2, 4, 2, 32),
 }
 
 
@@ -208,7 +208,7 @@ class Trial:
         settings = [
             f"optimiser.epochs={self.size.pretrain_epochs}",
             f"split={{file: {self.out / 'split_images.json'}}}",
-            f"architecture={self.size.architecture}",
+            f"architecture={{size: {self.size.edge}}}",
             *([] if step.arm == "views" else ["optimiser.warmup_epochs=0.5"]),
         ]
         name = "pretrain2d" if step.arm == "views" else "simclr"
@@ -228,12 +228,13 @@ class Trial:
         from cardiolens.training.slices import open_set, train_slices
 
         of_npz = step.study == "medmnist"
-        architecture = "{crop: 32}" if self.args.micro and "model" in "".join(step.settings) else self.size.architecture
+        edge = "crop" if any(text.startswith("model=") for text in step.settings) else "size"
         settings = [
             f"seed={step.seed if step.study != 'order' else 0}",
             f"slices={self.size.slices}",
             f"optimiser.epochs={self._epochs(step)}",
-            f"architecture={architecture}",
+            f"architecture={{{edge}: {self.size.edge}}}",
+            "augment.crop=[0.9, 1.0]",
             "patience=null",
             *(["values=[]", "conditions=[label]"] if of_npz else [f"values=[{','.join(VALUES)}]"]),
             *([] if of_npz else [f"conditions=[{','.join(CONDITIONS)}]", f"split={{file: {self.out / 'split.json'}}}"]),
@@ -335,11 +336,9 @@ class Trial:
         trunks["random"] = SliceClassifier(trunks["simclr"].config)
         trunks |= {f"fine-tuned {arm}": load_model(self.run(f"init_{arm}_s0") / "final") for arm in ("views", "random")}
         stacks = SaxStacks(self.args.cohort)
-        transform = SliceTransform.from_dict(trunks["fine-tuned views"].card.transform)
+        transform = SliceTransform(self.size.slices, 128)  # 4 x 4 places a slice; a trunk takes any size
         keys = Split.load(self.out / "split.json")["test"][: self.size.cka_volumes]
         volumes = [transform(stacks.load(key)) for key in keys]
-        if self.args.micro:  # 32 pixels leave one place a slice
-            volumes = [torch.nn.functional.interpolate(v[:, None], (96, 96))[:, 0] for v in volumes]
         rows = []
         for pair in compare_trunks(trunks, volumes):
             row = {"label": f"{pair.first} and {pair.second}", "n": pair.scores.size}
