@@ -46,5 +46,5 @@ def test_frames_that_the_valve_cuts_come_more_often_and_single_planes_work():
     cut = np.zeros((3, 2), dtype=bool)
     cut[2, 1] = True
     chances = _chances(labels, cut).reshape(3, 2)
-    assert chances[2, 1] == pytest.approx(2 * chances[0, 0]) and chances.sum() == pytest.approx(1)
+    assert chances[2, 1] == pytest.approx(3 * chances[0, 0]) and chances.sum() == pytest.approx(1)
     assert _chances(labels[:1], cut[:1]).shape == (2,)

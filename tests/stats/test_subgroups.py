@@ -88,7 +88,7 @@ def test_one_group_only_has_no_test_and_says_so():
     st.lists(st.floats(0, 1), min_size=1, max_size=35),
     st.sampled_from([("holm", "holm"), ("benjamini-hochberg", "fdr_bh")]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_corrected_p_values_equal_statsmodels_and_keep_their_names(values, methods):
     ours, theirs = methods
     p = {f"condition {i}": value for i, value in enumerate(values)}

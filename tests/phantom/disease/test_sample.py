@@ -126,7 +126,7 @@ def test_healthy_hearts_match_the_uk_biobank_reference_means(sex, lvef, mass):
 def test_each_cause_shows_in_its_defining_measure():
     rng = np.random.default_rng(2)
     names = ("normal", *CAUSES, "left ventricular hypertrophy", "left ventricular dilation")
-    groups = {name: [truth_of(sample_parameters(rng, condition=name)) for _ in range(25)] for name in names}
+    groups = {name: [truth_of(sample_parameters(rng, condition=name)) for _ in range(12)] for name in names}
 
     def mean(name, field):
         return np.mean([getattr(t, field) for t in groups[name]])
