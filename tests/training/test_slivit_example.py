@@ -45,8 +45,13 @@ def test_every_command_of_the_how_to_names_a_recipe_and_settings_that_are_valid(
 def test_the_how_to_s_laptop_part_works_on_a_phantom_cohort(tmp_path, pytestconfig):
     from cardiolens.cli import main
     from cardiolens.phantom.cohort import make_cohort
+    from cardiolens.store import StudyStore
 
     make_cohort(tmp_path / "cohort", 12, 3, format="store", matrix=48, phases=8, sax_planes=4)
+    store = StudyStore(tmp_path / "cohort", mode="a")
+    labels = store.labels()
+    labels["left_ventricular_dilation"] = [place % 2 for place in range(len(labels))]  # 12 patients: some of each
+    store.write_labels(labels)
     root = pytestconfig.rootpath
     for line in commands_of(root / "docs" / "how-to" / "train-slivit.md"):
         words = shlex.split(line.partition("#")[0])
