@@ -1,6 +1,7 @@
 """`cardiolens demo`: the whole road on an embedded patient; what `make demo` runs."""
 
 import csv
+import importlib.util
 import shlex
 import shutil
 import time
@@ -40,6 +41,8 @@ def demo(
         f"({float(found['lvef_low']):.1f} to {float(found['lvef_high']):.1f}).  A phantom: no clinical result.\n"
         f"Done in {time.perf_counter() - start:.0f} s.  Open {next((out / 'report').glob('*.html'))}"
     )
+    if importlib.util.find_spec("fastapi") is not None:
+        typer.echo(f"The same study in the application: cardiolens serve --store {shlex.quote(str(out / 'store'))}")
 
 
 def _table(out: Path) -> Path:
