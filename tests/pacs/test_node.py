@@ -16,6 +16,7 @@ pytest.importorskip("pynetdicom", reason="the extra pacs is not installed")
 from quick_node import KEY, RESULTS, Archive, Running, datasets, prediction, reader, scan, sender, store
 
 from cardiolens.cli import main
+from cardiolens.cli.node import _lvef
 from cardiolens.errors import InputError, StoreError
 from cardiolens.pacs.journal import entries
 from cardiolens.pacs.send import Peer, ae_title, peer
@@ -244,6 +245,43 @@ def test_an_archive_that_does_not_take_reports_gets_the_rest_and_is_named(studie
         assert node.entry().sent == ["SC.dcm"]
     finally:
         choosy.close()
+
+
+def test_an_archive_that_is_away_for_months_is_tried_on_at_the_longest_pause(studies, running):
+    node = running(to=NOWHERE)
+    store(node.service.port, studies["Quillfeather"])
+    node.wait(31)
+    node.work()
+    entry = node.entry()
+    entry.attempts, entry.next_try = 5000, 0.0
+    assert node.node.step()
+    assert entry.next_try - node.now == 600.0
+    assert entry.attempts == 5001
+
+
+def test_a_result_damaged_on_the_disk_does_not_end_the_node(studies, running, tmp_path):
+    node = running(to=NOWHERE)
+    store(node.service.port, studies["Quillfeather"])
+    node.wait(31)
+    node.work()
+    (damaged,) = (tmp_path / "spool").rglob("SR.dcm")
+    damaged.write_bytes(b"")
+    node.wait(1000)
+    assert node.node.step()
+    assert node.entry().state == "sending" and node.entry().reason
+
+
+def test_an_image_that_announces_no_images_at_all_is_not_the_whole_study(studies, running):
+    node = running()
+    node.spool.keep("1.2.3", "1.2.3.4", b"image", 0)
+    assert node.work() == 0 and node.entry().state == "receiving"
+
+
+def test_the_table_says_which_lvef_it_is_and_when_not_to_rely_on_it():
+    assert _lvef({"lvef_pct": 48.0}) == "48 % (contours)"
+    assert _lvef({"lvef_network_pct": 57.0, "lvef_pct": 48.0}) == "57 %"
+    assert "do not rely" in _lvef({"lvef_network_pct": 57.0, "out_of_domain": 1.0})
+    assert _lvef({}) == ""
 
 
 def test_an_archive_that_cannot_be_reached_is_named_and_nothing_is_lost(studies, running, tmp_path):

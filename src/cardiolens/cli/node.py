@@ -170,6 +170,14 @@ def _clock(at: float | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _lvef(summary: dict[str, float]) -> str:
+    """LVEF of the network, else that of the contours, which is said; one out of domain is no figure to rely on."""
+    network, drawn = summary.get("lvef_network_pct"), summary.get("lvef_pct")
+    if network is None:
+        return "" if drawn is None else f"{drawn:.0f} % (contours)"
+    return f"{network:.0f} %" + (", out of domain: do not rely on it" if summary.get("out_of_domain") else "")
+
+
 def _status(store: Path) -> None:
     """The table of studies, the latest first."""
     from rich.box import SIMPLE
@@ -190,7 +198,6 @@ def _status(store: Path) -> None:
     for column in ("study", "state", "images", "last image", "sent", "LVEF", "why"):
         table.add_column(column, overflow="fold")
     for one in found:
-        lvef = one.summary.get("lvef_network_pct", one.summary.get("lvef_pct"))
         of = f" of {one.expected}" if one.expected else ""
         cells = (
             one.study,
@@ -198,7 +205,7 @@ def _status(store: Path) -> None:
             f"{one.images}{of}",
             _clock(one.last) if one.last else "",
             f"{len(one.sent)} of {len(one.results)}" if one.results else "",
-            "" if lvef is None else f"{lvef:.0f} %",
+            _lvef(one.summary),
             one.reason,
         )
         table.add_row(*map(Text, cells))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pydicom.errors import InvalidDicomError
+
 from cardiolens.dicom.deid import Scrubber
 from cardiolens.errors import CardiolensError, StoreError
 from cardiolens.pacs.journal import Entry
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0  # seconds between tries to send
+_DOUBLINGS = 10  # more would overflow after a week, and the pause is at its longest before
 _MOST_BEGUN = 3  # a study that ended the process so often is not begun again
 
 
@@ -178,9 +181,9 @@ class Node:
         folder = self.spool.folder(entry.study, RESULTS)
         try:
             send([folder / name for name in left], settings.to, calling=settings.aet, stored=stored)
-        except (SendError, OSError) as error:
+        except (SendError, OSError, InvalidDicomError) as error:  # the last: a result damaged on the disk
             with self.spool.lock:
-                pause = min(_FIRST_PAUSE * 2**entry.attempts, _LONGEST_PAUSE)
+                pause = min(_FIRST_PAUSE * 2 ** min(entry.attempts, _DOUBLINGS), _LONGEST_PAUSE)
                 entry.attempts += 1
                 entry.next_try = self._clock() + pause
                 entry.reason = self._clean(entry, str(error))

@@ -106,7 +106,7 @@ class Spool:
             names.add(name)
             entry = self.entries.setdefault(study, Entry(study))
             known = entry.state
-            entry.arrived(self._clock(), len(names), expected)
+            entry.arrived(self._clock(), len(names), expected if expected and expected > 0 else None)
             if known != "receiving" or len(names) == 1:
                 entry.save(self.path)
         return study

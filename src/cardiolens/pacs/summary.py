@@ -134,7 +134,9 @@ def _measured(pen: _Pen, contours: SegmentResult) -> None:
         if value is not None:
             pen.row(label, f"{value:.0f} {unit}")
     pen.top += 8
-    doubts = [flag for flag in measures.flags if flag.severity != "info"]
+    doubts = [flag for severity in ("error", "warning") for flag in measures.flags if flag.severity == severity]
+    if contours.worst == "error":
+        pen.wrapped("Do not use the figures of the contours.", colour=_WARN)
     for flag in doubts[:4]:
         pen.wrapped(str(flag), colour=_WARN)
     if len(doubts) > 4:

@@ -92,6 +92,8 @@ def _summary(prediction: Prediction | None, contours: SegmentResult | None) -> d
     out = {}
     if prediction is not None and prediction.lvef_pct is not None:
         out["lvef_network_pct"] = round(prediction.lvef_pct, 1)
+        if prediction.out_of_domain:
+            out["out_of_domain"] = 1.0
     if contours is not None:
         found = {name: getattr(contours.measures, name) for name in _TOLD}
         out |= {name: round(value, 1) for name, value in found.items() if value is not None}
