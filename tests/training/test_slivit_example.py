@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from cardiolens import load_model
+from cardiolens.datasets.splits import make_split, refuse_overlap
 from cardiolens.training.kinds import DOWNSTREAM, PRETRAINING
 from cardiolens.training.recipe import load_any
 
@@ -39,6 +40,17 @@ def test_every_command_of_the_how_to_names_a_recipe_and_settings_that_are_valid(
         kinds = PRETRAINING if words[1] == "pretrain" else DOWNSTREAM
         recipe = load_any(pytestconfig.rootpath / words[2], kinds, sets)
         assert recipe.name.startswith("slivit"), line
+
+
+@pytest.mark.parametrize("pretraining", ["pretrain2d", "simclr"])
+def test_the_laptop_s_pretraining_holds_out_the_patients_that_fine_tuning_is_measured_on(pytestconfig, pretraining):
+    first, then = (
+        load_any(pytestconfig.rootpath / "recipes" / f"slivit_tiny_{name}.yaml", PRETRAINING | DOWNSTREAM).split
+        for name in (pretraining, "finetune")
+    )
+    keys = [f"patient{number}/study" for number in range(60)]
+    frames = [f"{key}:SAX:{plane}:0" for key in keys for plane in range(2)]
+    refuse_overlap(make_split(frames, first.fractions, first.seed), make_split(keys, then.fractions, then.seed))
 
 
 @pytest.mark.slow
