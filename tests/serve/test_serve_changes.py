@@ -163,3 +163,12 @@ def test_a_damaged_line_is_left_out_and_the_others_stand(tmp_path):
     found = Journal(journal.path).edited("k/a", "c", "m")
     assert (found.ed, found.es) == (0, 2)
     assert Journal(journal.path).edited("k/a", "other pixels", "m").live == []
+
+
+def test_drawing_all_again_leaves_the_corrected_figure_in_the_work_list(client):
+    first = drawn(client)["contours"]
+    now = client.post(f"{URL}/phase", json={"which": "es", "phase": (first["es"] + 1) % 9}).json()
+    drawn(client)
+    [row] = [one for one in client.get("/api/studies").json()["rows"] if one["key"] == WHOLE]
+    assert row["result"]["contour_lvef"] == now["contours"]["lvef_pct"] != first["lvef_pct"]
+    assert row["result"]["corrected"] is True

@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 from served import desk_of, done, packed, zipped
 
-from cardiolens.serve import UploadLimits
+from cardiolens.errors import CheckpointError
+from cardiolens.serve import Settings, UploadLimits
+from cardiolens.serve.desk import Desk
+from cardiolens.serve.jobs import Stopped
 from cardiolens.store import StudyStore
+from cardiolens.store.atomic import DiskError
 from drawn_phantom import phantom
 
 ZIP = {"Content-Type": "application/zip"}
@@ -145,3 +149,36 @@ def test_a_study_comes_in_under_pseudonyms_and_is_read_and_drawn(serve, tmp_path
     refused = done(client, client.post("/api/uploads", content=other, headers=ZIP))
     assert refused.state == "failed" and "not replaced" in refused.message
     assert desk_of(client).store.hash_of(key) == before
+
+
+@pytest.mark.parametrize("fault", [Stopped(), RuntimeError("a fault"), DiskError("full"), CheckpointError("a model")])
+def test_an_archive_is_deleted_however_its_job_ends(narrow, monkeypatch, fault):
+    def broken(*given, **more):
+        raise fault
+
+    monkeypatch.setattr("cardiolens.ingest.ingest", broken)
+    job = done(narrow, narrow.post("/api/uploads", content=packed(("a.dcm", b"x")), headers=ZIP))
+    assert job.state in ("failed", "stopped") and left(narrow) == []
+
+
+def test_an_archive_whose_job_is_stopped_before_it_begins_is_deleted(narrow, monkeypatch):
+    jobs = desk_of(narrow).jobs
+    jobs.close()
+    name = narrow.post("/api/uploads", content=packed(("a.dcm", b"x")), headers=ZIP).json()["id"]
+    assert len(left(narrow)) == 1
+    assert narrow.delete(f"/api/jobs/{name}").json()["state"] == "stopped" and left(narrow) == []
+
+
+def test_archives_that_a_killed_server_left_are_deleted_at_the_next_start_and_waiting_ones_kept(serve, tmp_path):
+    folder = tmp_path / "out" / "uploads"
+    folder.mkdir(parents=True)
+    (folder / "0123.zip").write_bytes(b"half an archive")
+    (folder / "0123.store").mkdir()
+    desk = Desk(Settings(serve().app.state.desk.settings.store, tmp_path / "other"), desk_of(serve()).engines)
+    (tmp_path / "other" / "uploads" / "lost.zip").write_bytes(b"half")
+    (tmp_path / "other" / "uploads" / "kept.zip").write_bytes(b"whole")
+    desk.jobs.add("upload", {"file": "kept.zip"})
+    desk._sweep()
+    assert [path.name for path in (tmp_path / "other" / "uploads").iterdir()] == ["kept.zip"]
+    desk.close()
+    assert list(folder.iterdir()) == []

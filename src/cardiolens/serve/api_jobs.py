@@ -62,7 +62,10 @@ def job(name: str, desk: TheDesk) -> dict[str, Any]:
 @router.delete("/jobs/{name}")
 def stop(name: str, desk: TheDesk) -> dict[str, Any]:
     """Stop a job; what it has done stays."""
-    return _told(desk.jobs.stop(name))
+    found = desk.jobs.stop(name)
+    if found.kind == "upload" and found.state == "stopped":  # it never begins, so nothing else would delete it
+        (desk.settings.work / "uploads" / str(found.asked["file"])).unlink(missing_ok=True)
+    return _told(found)
 
 
 @router.post(

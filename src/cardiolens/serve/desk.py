@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiolens.contours import Correction, SegmentResult, segment_study
-from cardiolens.errors import CardiolensError, InputError, StoreError
+from cardiolens.errors import InputError, StoreError
 from cardiolens.io.masks import encode_masks
 from cardiolens.segmentation import Segmentation
 from cardiolens.serve.alone import Alone
@@ -22,7 +23,7 @@ from cardiolens.serve.catalogue import Catalogue
 from cardiolens.serve.changes import Edited, Journal
 from cardiolens.serve.engines import Engines
 from cardiolens.serve.frames import Frames
-from cardiolens.serve.jobs import Jobs
+from cardiolens.serve.jobs import ENDED, Jobs
 from cardiolens.serve.packing import Kept
 from cardiolens.serve.regions import brush_region, grown, polygon_region, region_of, with_region
 from cardiolens.serve.results import Reading, Results, safely
@@ -76,8 +77,18 @@ class Desk:
 
     def start(self) -> None:
         """Begin what goes on in the background."""
+        self._sweep()
         self.jobs.start()
         self.scan()
+
+    def _sweep(self) -> None:
+        """Delete archives that no open job asks for: a killed server left them, and they hold patients' names."""
+        wanted = {str(job.asked.get("file")) for job in self.jobs.all() if job.state not in ENDED}
+        for path in (self.settings.work / "uploads").iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in wanted:
+                path.unlink(missing_ok=True)
 
     def scan(self) -> None:
         """Look at the studies that are not known yet, beside everything else."""
@@ -282,7 +293,7 @@ class Desk:
         """Measure anew; a change after which nothing can be measured is taken back, and the reason is told."""
         try:
             result = self.contours(key)
-        except CardiolensError:
+        except Exception:  # a fault of the program too: else the study could not be opened any more
             if line["what"] != "undo":
                 self.journal.add(
                     key,

@@ -157,14 +157,14 @@ class Jobs:
                 job = self._put(replace(self._waiting()[0], state="running", message="Started"))
             try:
                 self._do(job)
-            except _Closing:
+            except Closing:
                 return
 
     def _do(self, job: Job) -> None:
         def tell(message: str, done: int, total: int) -> None:
             with self._changed:
                 if self._closed:
-                    raise _Closing
+                    raise Closing
                 if job.id in self._stopping:
                     raise Stopped
                 now = self._jobs[job.id]
@@ -181,7 +181,7 @@ class Jobs:
             ended = {"state": "failed", "message": str(error)}
         except MemoryError:
             ended = {"state": "failed", "message": "Not enough memory for this; close other programs and try again"}
-        except _Closing:
+        except Closing:
             raise
         except Exception:  # the worker must outlive any job
             log.exception("job %s failed", job.kind)
@@ -251,7 +251,7 @@ class Jobs:
                 (self.folder / f"{job.id}.json").unlink(missing_ok=True)
 
 
-class _Closing(Exception):  # noqa: N818 - not an error
+class Closing(Exception):  # noqa: N818 - not an error
     """The server ends; the job stays as it is on disk and waits for the next start."""
 
 

@@ -62,7 +62,7 @@ class Results:
         return unpack_contours(path.read_bytes(), study) if path.is_file() else None
 
     def draw(self, study: Study, content: str, progress: Progress) -> SegmentResult:
-        """Draw a study, unless it is drawn, and keep it."""
+        """Draw a study, unless it is drawn, and keep it; the result is without the changes of people."""
         segmenter = self.engines.segmenter
         if segmenter is None:
             raise InputError(self.engines.no_segmenter)
@@ -73,7 +73,6 @@ class Results:
         if kept is None:
             packed = pack_contours(result.segmentations, result.skipped, segmenter)
             self._write(self._path(content, str(self.engines.draws), "contours.npz"), packed)
-        self.put_contours(content, result)
         return result
 
     def put_contours(self, content: str, result: SegmentResult) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cardiolens.errors import CardiolensError, InputError, ReadError, StoreError
-from cardiolens.serve.jobs import Tell, Worker
+from cardiolens.errors import CardiolensError, InputError, ReadError
+from cardiolens.serve.jobs import Closing, Tell, Worker
 from cardiolens.store import StudyStore
 from cardiolens.store.atomic import DiskError
 
@@ -51,7 +51,11 @@ def _predict(desk: Desk, key: str) -> None:
 
 
 def _draw(desk: Desk, key: str, tell: Tell) -> None:
-    desk.results.draw(desk.store.read(key), desk.content(key), tell)
+    content = desk.content(key)
+    result = desk.results.draw(desk.store.read(key), content, tell)
+    if desk.edited(key).live:  # the work-list shows what people corrected, not what was first drawn
+        result = desk.contours(key) or result
+    desk.results.put_contours(content, result)
 
 
 def _each(desk: Desk, asked: Mapping[str, Any], tell: Tell, done_word: str, do: Any) -> tuple[str, Mapping[str, Any]]:
@@ -137,11 +141,13 @@ def upload(desk: Desk, asked: Mapping[str, Any], tell: Tell) -> tuple[str, Mappi
             [path], aside, workers=1, progress=lambda what, done, total: tell(what.capitalize(), done, total)
         )
         keys, refused = _bring(desk, StudyStore(aside), [record.key for record in found.records if record.key])
-    except DiskError:
-        raise  # the archive stays: room made, it can be asked for again
-    except (ReadError, StoreError) as error:
+    except Closing:
+        raise  # the archive stays: it is read at the next start
+    except BaseException as error:  # stopped and failed ones too: it holds patients' names
         path.unlink(missing_ok=True)
-        raise ReadError(_plain(str(error), path)) from error
+        if isinstance(error, CardiolensError) and not isinstance(error, DiskError):
+            raise ReadError(_plain(str(error), path)) from error
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     path.unlink(missing_ok=True)
