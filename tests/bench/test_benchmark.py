@@ -80,6 +80,9 @@ def test_every_kind_of_system_runs_and_a_comparison_goes_on_where_it_stopped(sto
     assert (costs["inference_seconds"] > 0).all()
     with pytest.raises(TrainingError, match="another recipe"):
         run_bench(recipe(seed=1), store, tmp_path / "out")
+    monkeypatch.setattr(type(store), "hash", lambda self: "other")
+    with pytest.raises(TrainingError, match="other studies"):
+        run_bench(recipe(), store, tmp_path / "out")
 
 
 def answers(folder, name, said, true, seed=0):
@@ -118,6 +121,27 @@ def test_figures_and_tests_tell_a_good_system_from_a_bad_one_and_seeds_are_avera
         assert other["p"] <= other["p_adjusted"] < 0.05
         assert other["difference_low"] * other["difference_high"] > 0
     assert found.costs.set_index("system").loc["good", "seeds"] == 2
+
+
+def test_systems_measured_on_different_labels_are_not_compared(tmp_path):
+    true = pd.DataFrame({"lvef": [40.0, 50.0, 60.0], DISEASE: [0.0, 1.0, 1.0]})
+    answers(tmp_path, "one", true, true)
+    answers(tmp_path, "other", true, true.assign(lvef=[41.0, 50.0, 60.0]))
+    with pytest.raises(TrainingError, match="one and other were measured on different labels"):
+        compare(recipe(systems={"one": SYSTEMS["resnet"], "other": SYSTEMS["resnet"]}), tmp_path, {})
+
+
+def test_whether_any_condition_is_present_is_unknown_where_one_that_could_be_is(store, monkeypatch):
+    keys = store.keys()
+    labels = store.labels().loc[list(keys)]
+    labels["wide"], labels["strong"], labels["never_asked"] = 0.0, 0.0, np.nan
+    labels.loc[keys[0], ["wide", "strong"]] = 1.0, np.nan
+    labels.loc[keys[1], "strong"] = np.nan
+    monkeypatch.setattr(type(store), "labels", lambda self: labels)
+    split = Split({"train": tuple(keys[:10]), "val": tuple(keys[10:12]), "test": tuple(keys[12:])})
+    found = targets_of(store, split, label="lvef", conditions=["wide", "strong", "never_asked"], least=1)
+    disease = found.table[DISEASE]
+    assert disease[keys[0]] == 1 and np.isnan(disease[keys[1]]) and (disease[list(keys[2:])] == 0).all()
 
 
 def test_targets_leave_out_rare_conditions_and_ignore_unknown_labels(store):

@@ -46,7 +46,7 @@ def compare(recipe: BenchRecipe, runs: Path, provenance: Mapping[str, Any]) -> C
     Answers of several seeds are averaged, a study at a time.
 
     Raises:
-        TrainingError: no run is there.
+        TrainingError: no run is there, or runs of other labels.
     """
     answers, costs, left_out = {}, [], {}
     for name in recipe.systems:
@@ -61,6 +61,7 @@ def compare(recipe: BenchRecipe, runs: Path, provenance: Mapping[str, Any]) -> C
         left_out = found[0]["left_out"]
     if not answers:
         raise TrainingError(f"{runs}: no system has been run")
+    _require_one_truth(answers, runs)
     rows = _rows(answers, recipe)
     return Comparison(_adjusted(pd.DataFrame(rows)), pd.DataFrame(costs), dict(provenance), left_out)
 
@@ -69,6 +70,18 @@ def _test_part(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path)
     part: pd.DataFrame = table[table["part"] == "test"].set_index("key").drop(columns="part").astype(float)
     return part
+
+
+def _require_one_truth(answers: Mapping[str, pd.DataFrame], runs: Path) -> None:
+    """Raise where systems were measured on other labels: labels.csv changed between their runs."""
+    first, *others = answers
+    truth = answers[first].filter(like="true ")
+    for name in others:
+        if not answers[name].filter(like="true ").equals(truth):
+            raise TrainingError(
+                f"{runs}: {first} and {name} were measured on different labels; labels.csv changed between their runs. "
+                "Remove the older run's folder, or choose another --out"
+            )
 
 
 def _cost(name: str, found: list[dict[str, Any]]) -> dict[str, Any]:

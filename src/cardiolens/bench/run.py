@@ -37,7 +37,8 @@ def run_bench(
 
     Raises:
         RecipeError: a system that the recipe does not name.
-        TrainingError: a split without train, val and test, or what a training raises.
+        TrainingError: a split without train, val and test, finished runs on other studies or labels, or what
+            a training raises.
     """
     unknown = [name for name in only if name not in recipe.systems]
     if unknown:
@@ -46,6 +47,7 @@ def run_bench(
     split = folder.split(store)
     if not set(_PARTS) <= set(split.parts):
         raise TrainingError(f"the split has parts {', '.join(split.parts)}; {', '.join(_PARTS)} are needed")
+    _require_same_data(recipe, store, split, out)
     for name in recipe.systems:
         if only and name not in only:
             continue
@@ -63,6 +65,15 @@ def run_bench(
     }
     result = compare(recipe, out / "runs", provenance)
     return write_page(result, recipe, out, table)
+
+
+def _require_same_data(recipe: BenchRecipe, store: StudyStore, split: Split, out: Path) -> None:
+    """Raise where a finished run was of other studies: its figures would stand under this store's hash."""
+    now = {"data_hash": store.hash(), "split_hash": split.hash}
+    for path in (out / "runs" / f"{name}_{seed}" / "cost.json" for name in recipe.systems for seed in recipe.seeds):
+        then = json.loads(path.read_text()) if path.exists() else now
+        if any(then[what] != now[what] for what in now):
+            raise TrainingError(f"{path.parent} is a run on other studies than {store.path}; choose another --out")
 
 
 def _pretrained(

@@ -83,9 +83,18 @@ def targets_of(store: StudyStore, split: Split, *, label: str, conditions: Seque
         if min(counts[2:]) < least or min(counts[:2]) < 1:
             left_out[name] = f"{counts[1]} cases in train, {counts[3]} in test"
     kept = [name for name in named if name not in left_out]
-    disease = table[named].max(axis=1, skipna=True) if named else pd.Series(math.nan, table.index)
+    disease = _any_of(table[named])
     whole = pd.concat([table[[label]], disease.rename(DISEASE), table[kept]], axis=1)
     known = whole.loc[list(split["train"]), label].dropna()
     if len(known) < 2 or known.std() == 0:
         raise TrainingError(f"'{label}' is known of {len(known)} training studies, or the same in all")
     return Targets(tuple(whole.columns), whole, float(known.mean()), float(known.std(ddof=0)), left_out)
+
+
+def _any_of(conditions: pd.DataFrame) -> pd.Series:
+    """(study,) 1 where a condition is present, 0 where all that are labelled at all are absent, else NaN."""
+    labelled = conditions.dropna(axis="columns", how="all")
+    if not len(labelled.columns):
+        return pd.Series(math.nan, conditions.index)
+    found = labelled.max(axis=1)
+    return found.mask((found < 1) & labelled.isna().any(axis=1))
