@@ -108,7 +108,10 @@ def steps_of(size: Size) -> list[Step]:
         steps += [
             Step(f"init_{a}_s{seed}", "initialisation", a, seed, trunk_of(a)) for a in ("random", "views", "simclr")
         ]
-        steps += [Step(f"{a}_s{seed}", "baseline", a, seed, (f"model=slivit-{a}-tiny",)) for a in ("r3d", "vit3d")]
+        steps += [
+            Step(f"{a}_s{seed}", "baseline", a, seed, (f"model=slivit-{a}-tiny", *more))
+            for a, more in (("r3d", ()), ("vit3d", ("architecture.depth=3",)))  # nine slices in threes
+        ]
     steps.append(Step("r2plus1d_s0", "baseline", "r2plus1d", 0, ("model=slivit-r2plus1d-tiny",)))
     views = trunk_of("views")
     for arm, change in (
