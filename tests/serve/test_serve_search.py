@@ -1,7 +1,7 @@
 """Search by words and by likeness, scores of a phrase, the cohort."""
 
 import pytest
-from served import LONG, OTHER, WHOLE, done
+from served import LONG, OTHER, WHOLE, desk_of, done
 
 
 def test_before_the_store_is_embedded_every_search_says_so(client):
@@ -47,3 +47,20 @@ def test_columns_have_distributions_and_subgroups(client):
 def test_every_page_is_served_and_none_is_kept(client, path):
     answer = client.get(path)
     assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+
+
+def test_figures_that_are_not_to_be_used_are_left_out_of_the_cohort_and_counted(client):
+    desk = desk_of(client)
+    facts = {"lvef": 12.0, "out_of_domain": True, "probability": {"myocarditis": 0.9}, "contour_lvef": 90.0}
+    desk.results._put_short(desk.content(WHOLE), {**facts, "contour_worst": "error"})
+    desk.results._put_short(desk.content(LONG), {**facts, "lvef": 55.0, "out_of_domain": False, "contour_worst": None})
+    for name, value in (("predicted_lvef", "55"), ("probability:myocarditis", "0.9"), ("contour_lvef", "90")):
+        found = client.post("/api/cohort/column", json={"name": name, "keys": [WHOLE, LONG]}).json()
+        assert found["values"] == [None, value] and found["void"] == 1
+    assert client.get("/api/cohort/subgroups", params={"by": "sex"}).json()["void"] == 1
+
+
+def test_columns_are_of_studies_of_the_store_alone(client):
+    asked = {"name": "age", "keys": [WHOLE, "../../etc/passwd"]}
+    assert client.post("/api/cohort/column", json=asked).status_code == 404
+    assert set(desk_of(client).catalogue._facts) <= set(desk_of(client).catalogue.keys)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from served import HOSTILE, LONG, OTHER, WHOLE, desk_of, done, drawn
 
+from cardiolens.errors import StoreError
 from cardiolens.serve import export
 from cardiolens.store import StudyStore
 from drawn_phantom import phantom
@@ -105,6 +106,7 @@ def test_frames_are_the_pixels_of_the_store(client, filled):
         "frames/SAX/99",
         "frames/SAX/-1",
         "frames/2CH/0",
+        "labels/SAX/99",
         "loop/2CH/0",
         "loop/SAX/99",
         "attention/2CH/0",
@@ -112,6 +114,7 @@ def test_frames_are_the_pixels_of_the_store(client, filled):
     ],
 )
 def test_views_and_planes_that_are_not_there_are_told(client, path):
+    drawn(client)
     answer = client.get(f"/api/studies/{WHOLE}/{path}")
     assert answer.status_code in (400, 404, 422) and answer.json()["error"]
 
@@ -184,3 +187,10 @@ def test_the_api_describes_itself(client):
     )
     assert all(one.get("description") for verbs in found["paths"].values() for one in verbs.values())
     assert desk_of(client).catalogue.known == 3
+
+
+def test_a_study_that_cannot_be_read_has_a_row_that_says_so(client, monkeypatch):
+    monkeypatch.setattr(desk_of(client), "reading", lambda key: (_ for _ in ()).throw(StoreError("damaged")))
+    header, row = (line.split(",") for line in client.get(f"/api/studies/{WHOLE}/numbers.csv").text.splitlines())
+    assert row[header.index("flags")] == "error: this study cannot be read"
+    assert row[header.index("contour_lvef_pct")] == ""

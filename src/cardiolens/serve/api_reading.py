@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from cardiolens.html.parts import page_parts
 from cardiolens.serve.api_studies import Listed, TheDesk, TheKey, packed
 from cardiolens.serve.changes import told
-from cardiolens.serve.desk import Desk
+from cardiolens.serve.desk import Desk, NotFoundError
 from cardiolens.serve.export import numbers_csv, to_pdf
 from cardiolens.serve.telling import reading_told, report_made
 from cardiolens.study import View
@@ -73,7 +73,7 @@ def labels(key: TheKey, view: View, plane: int, desk: TheDesk, request: Request)
     """The contours of a plane as labels: bytes (time, row, col); 1 LV cavity, 2 LV myocardium, 3 RV, 4 LA, 5 RA."""
     found = desk.labels(key, view.value)
     if not 0 <= plane < len(found):
-        plane = min(max(plane, 0), len(found) - 1)
+        raise NotFoundError(f"{view.value} has planes 1 to {len(found)}, not {plane + 1}")
     content = found[plane].tobytes()
     return packed(content, request, hashlib.sha256(content).hexdigest()[:24], {"X-Plane": str(plane)})
 

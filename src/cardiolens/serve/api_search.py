@@ -12,7 +12,7 @@ from cardiolens.errors import InputError
 from cardiolens.search import EmbeddingIndex, Hit, Prompts, load_prompts, search, similar, zero_shot
 from cardiolens.serve import cohort
 from cardiolens.serve.api_studies import Listed, TheDesk, TheKey
-from cardiolens.serve.desk import Desk
+from cardiolens.serve.desk import Desk, NotFoundError
 from cardiolens.serve.telling import NOT_A_DEVICE
 from cardiolens.study import View
 
@@ -106,12 +106,15 @@ class Columns(BaseModel):
     """A column of some studies."""
 
     name: str = Field(max_length=120)
-    keys: list[str] = Field([], description="studies; none for all of the store")
+    keys: list[str] = Field([], max_length=200_000, description="studies; none for all of the store")
 
 
 @router.post("/cohort/column")
 def cohort_column(asked: Columns, desk: TheDesk) -> dict[str, Any]:
     """A column, a value a study, with its distribution."""
+    absent = sum(key not in desk.store for key in asked.keys)
+    if absent:
+        raise NotFoundError(f"{absent} of these studies are not in the store")
     return {**cohort.column(desk, asked.name, asked.keys or desk.catalogue.keys), "disclaimer": NOT_A_DEVICE}
 
 

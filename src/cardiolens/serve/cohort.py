@@ -116,6 +116,8 @@ def _places_path(desk: Desk, method: str) -> Any:
 def values_of(desk: Desk, name: str, keys: Sequence[str]) -> pd.Series:
     """A label, a trait, a predicted figure or a condition's probability ("probability:NAME") of some studies.
 
+    A figure that is not to be used (`is_void`) is None.
+
     Raises:
         InputError: no such column.
     """
@@ -123,21 +125,34 @@ def values_of(desk: Desk, name: str, keys: Sequence[str]) -> pd.Series:
     kind, _, condition = name.partition(":")
     if kind in ("probability", "score") and condition:
         shorts = [desk.results.short(catalogue.facts(key)["content"]).get(kind, {}) for key in keys]
-        values = [short.get(condition) for short in shorts]
+        values = [
+            None if is_void(desk, key, name) else short.get(condition) for key, short in zip(keys, shorts, strict=True)
+        ]
     elif name in (*PREDICTED, "sex", "age", "site") or name in catalogue.labels.columns:
         for key in keys if name in ("sex", "age", "site", *PREDICTED) else ():
             catalogue.facts(key)
-        values = [catalogue.value(key, name) for key in keys]
+        values = [None if is_void(desk, key, name) else catalogue.value(key, name) for key in keys]
     else:
         raise InputError(f"there is no column {name!r}")
     found: pd.Series = pd.Series(values, index=list(keys), dtype=object)
     return found
 
 
+def is_void(desk: Desk, key: str, name: str) -> bool:
+    """Whether a study has a figure of that name that is not to be used: out of domain, or flagged as an error."""
+    if name not in PREDICTED and not name.startswith(("probability:", "score:")):
+        return False
+    short = desk.results.short(desk.catalogue.facts(key)["content"])
+    if name == "contour_lvef":
+        return short.get("contour_worst") == "error"
+    return short.get("out_of_domain") is True
+
+
 def column(desk: Desk, name: str, keys: Sequence[str]) -> dict[str, Any]:
     """A column as numbers or as groups, a value a study (None where it is not known), with its distribution."""
     values = values_of(desk, name, keys)
     known = values.dropna()
+    void = sum(is_void(desk, key, name) for key in keys)
     numbers = pd.to_numeric(known, errors="coerce")
     if len(known) and bool(numbers.notna().all()) and numbers.nunique() > _MOST_GROUPS:
         number = pd.to_numeric(values, errors="coerce")
@@ -147,6 +162,7 @@ def column(desk: Desk, name: str, keys: Sequence[str]) -> dict[str, Any]:
             "kind": "number",
             "values": [None if pd.isna(v) else round(float(v), 4) for v in number],
             "known": len(known),
+            "void": void,
             "histogram": {"counts": counts.tolist(), "edges": np.round(edges, 4).tolist()},
             "mean": float(numbers.mean()),
             "sd": float(numbers.std()) if len(numbers) > 1 else None,
@@ -162,6 +178,7 @@ def column(desk: Desk, name: str, keys: Sequence[str]) -> dict[str, Any]:
         "kind": "groups",
         "values": [None if pd.isna(v) else str(v) for v in told],
         "known": len(known),
+        "void": void,
         "groups": [{"name": one, "n": int((told == one).sum())} for one in names],
     }
 
@@ -193,7 +210,10 @@ def names_of(desk: Desk) -> list[dict[str, str]]:
 
 
 def subgroups(desk: Desk, by: str, keys: Sequence[str]) -> dict[str, Any]:
-    """A row a group: studies, LVEF as labelled and as predicted, how far apart; a number is cut into quarters."""
+    """A row a group: studies, LVEF as labelled and as predicted, how far apart; a number is cut into quarters.
+
+    Predictions that are not to be used are left out and counted (`void`).
+    """
     values = values_of(desk, by, keys)
     known = values.dropna()
     numbers = pd.to_numeric(known, errors="coerce")
@@ -208,7 +228,8 @@ def subgroups(desk: Desk, by: str, keys: Sequence[str]) -> dict[str, Any]:
     predicted = _numbers(desk, "predicted_lvef", keys)
     rows = [_group(name, list(groups.index[groups == name]), labelled, predicted) for name in order]
     rows.append(_group("all", list(keys), labelled, predicted))
-    return {"by": by, "rows": rows, "unknown": len(keys) - len(known), "fewest": _FEWEST}
+    void = sum(is_void(desk, key, "predicted_lvef") for key in keys)
+    return {"by": by, "rows": rows, "unknown": len(keys) - len(known), "fewest": _FEWEST, "void": void}
 
 
 def _numbers(desk: Desk, name: str, keys: Sequence[str]) -> pd.Series:

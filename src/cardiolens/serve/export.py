@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 BROWSER = "CARDIOLENS_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 _SECONDS = 90
+_ONE = threading.Lock()  # a browser takes some hundred MiB
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -68,7 +70,8 @@ def to_pdf(page: str) -> bytes:
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             command.insert(1, "--no-sandbox")  # Chromium refuses to run as root otherwise; the page is our own
         try:
-            subprocess.run(command, capture_output=True, timeout=_SECONDS, check=True)
+            with _ONE:
+                subprocess.run(command, capture_output=True, timeout=_SECONDS, check=True)
             return target.read_bytes()
         except (OSError, subprocess.SubprocessError) as error:
             log.warning("no PDF: %s", error)
@@ -92,7 +95,8 @@ def numbers_csv(desk: Desk, keys: Sequence[str]) -> Iterator[bytes]:
             reading = desk.reading(key)
         except Exception as error:  # noqa: BLE001 - a damaged study has a row without figures
             log.warning("%s: %s", key, error)
-            yield _line([key])
+            row = {"key": key, "flags": "error: this study cannot be read", "what": NOT_A_DEVICE}
+            yield _line([row.get(name) for name in columns])
             continue
         row = {"key": key, "what": NOT_A_DEVICE, **_of_model(reading.prediction), **_of_contours(reading.contours)}
         yield _line([row.get(name) for name in columns])

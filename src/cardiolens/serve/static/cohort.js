@@ -91,19 +91,19 @@ async function showSpread() {
   try {
     const found = await send("/api/cohort/column", { name: state.get("show") });
     const told = found.kind === "number" ? `mean ${number(found.mean, 1)}, SD ${number(found.sd, 1)}, median ${number(found.median, 1)}; known for ${found.known}` : `known for ${found.known}`;
-    fill(spread, h("div", { class: "row" }, h("h2", { class: "grow" }, "Distribution"), choice("show", "Of", showSpread)), found.kind === "number" ? histogram(found.histogram, { label: state.get("show"), height: 220 }) : bars(found.groups, GROUPS), h("p", { class: "quiet small" }, told));
+    fill(spread, h("div", { class: "row" }, h("h2", { class: "grow" }, "Distribution"), choice("show", "Of", showSpread)), found.kind === "number" ? histogram(found.histogram, { label: state.get("show"), height: 220 }) : bars(found.groups, GROUPS), h("p", { class: "quiet small" }, told, found.void ? `; ${found.void} left out, being out of domain or flagged as an error` : null));
   } catch (error) { fill(spread, problem(error)); }
 }
 
 async function showTable() {
   try {
-    const { rows, fewest, unknown: none } = await get(`/api/cohort/subgroups?by=${encodeURIComponent(state.get("by"))}`);
+    const { rows, fewest, unknown: none, void: outside } = await get(`/api/cohort/subgroups?by=${encodeURIComponent(state.get("by"))}`);
     const pair = (mean, sd) => (mean === undefined ? "–" : `${number(mean, 1)} ± ${number(sd, 1)}`);
     fill(table, h("div", { class: "row" }, h("h2", { class: "grow" }, "LVEF by subgroup, in percentage points"), choice("by", "By", showTable)),
       h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ["Group", "Studies", "Label, mean ± SD", "Video model, mean ± SD", "Both", "Mean absolute error", "Bias", "Limits of agreement"].map((text, i) => h("th", { class: i ? "num" : "", scope: "col" }, text)))),
         h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.group), h("td", { class: "num" }, row.n), h("td", { class: "num" }, pair(row.label_mean, row.label_sd)), h("td", { class: "num" }, pair(row.prediction_mean, row.prediction_sd)),
           h("td", { class: "num" }, row.both ?? "–"), h("td", { class: "num" }, number(row.mae, 1)), h("td", { class: "num" }, number(row.bias, 1)), h("td", { class: "num" }, row.loa_low === undefined ? "–" : `${number(row.loa_low, 1)} to ${number(row.loa_high, 1)}`)))))),
-      h("p", { class: "quiet small" }, `Groups with fewer than ${fewest} known values show none. ${none ? `${none} studies are of no known group. ` : ""}Only studies that were read have a prediction. Research use only, not a medical device.`));
+      h("p", { class: "quiet small" }, `Groups with fewer than ${fewest} known values show none. ${none ? `${none} studies are of no known group. ` : ""}${outside ? `${outside} predictions out of domain are left out. ` : ""}Only studies that were read have a prediction. Research use only, not a medical device.`));
   } catch (error) { fill(table, problem(error)); }
 }
 

@@ -3,6 +3,13 @@ import { drop, get, ofStudy, pageOf, send, watch } from "./api.js";
 import { fill, h, number, percent, s, toast, words } from "./dom.js";
 import { loop } from "./loops.js";
 
+export function lvefOf(row) {
+  // LVEF of a study in a list: struck through where it is not to be relied on; "" where there is none.
+  const { result, label_lvef: label } = row;
+  if (result.lvef === undefined || result.lvef === null) return label === null ? "" : `LVEF ${number(label)} % (label)`;
+  return result.out_of_domain ? h("span", { class: "bad", title: "Unlike what the model has learned from: do not rely on it" }, h("s", {}, `LVEF ${number(result.lvef)} %`), " out of domain") : `LVEF ${number(result.lvef)} % (video)`;
+}
+
 export function facts(study) {
   const parts = [study.site, { F: "female", M: "male" }[study.sex], study.age === null ? null : `${study.age >= 90 ? "90 or over" : study.age} years`,
     study.cines.map((cine) => (cine.shape[0] > 1 ? `${cine.view} (${cine.shape[0]})` : cine.view)).join(", ")];
@@ -134,7 +141,7 @@ export async function alike(key, node, make) {
   try {
     const { hits } = await get(ofStudy(key, "/similar?top=6"));
     fill(node, h("p", { class: "quiet small" }, "Studies of other patients whose cines are nearest; the score ranks and is no probability."), h("div", { class: "alike" }, hits.map((hit) => h("a", { href: pageOf(hit.key), class: "card" },
-      loop(hit.key, hit.clips[0].view, hit.clips[0].plane, 128), h("div", { class: "small" }, `${hit.score.toFixed(3)} · `, hit.study.result.lvef !== undefined && hit.study.result.lvef !== null ? `LVEF ${number(hit.study.result.lvef)} %` : hit.study.label_lvef !== null ? `LVEF ${number(hit.study.label_lvef)} % (label)` : "not read"),
+      loop(hit.key, hit.clips[0].view, hit.clips[0].plane, 128), h("div", { class: "small" }, `${hit.score.toFixed(3)} · `, lvefOf(hit.study) || "not read"),
       h("div", { class: "small quiet" }, hit.study.conditions.slice(0, 3).join(", "))))));
   } catch (error) {
     fill(node, h("p", { class: "quiet" }, error.message), h("button", { onclick: () => make(node) }, "Embed the store"));

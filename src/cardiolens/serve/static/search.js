@@ -2,7 +2,7 @@
 import { get, pageOf, send } from "./api.js";
 import { histogram } from "./charts.js";
 import { fill, h, number } from "./dom.js";
-import { embedThen } from "./findings.js";
+import { embedThen, lvefOf } from "./findings.js";
 import { loop } from "./loops.js";
 import { problem, shell } from "./shell.js";
 
@@ -27,10 +27,11 @@ async function look() {
 
 function hit(one) {
   const { result, label_lvef: label } = one.study;
-  const told = [`score ${one.score.toFixed(3)}`, result.lvef !== undefined && result.lvef !== null ? `LVEF ${number(result.lvef)} % (video)` : null, label === null ? null : `label ${number(label)} %`];
+  const read = result.lvef !== undefined && result.lvef !== null;
+  const told = [`score ${one.score.toFixed(3)}`, lvefOf(one.study), read && label !== null ? `label ${number(label)} %` : null].filter(Boolean);
   return h("article", { class: "card hit" }, h("div", { class: "title" }, `${one.rank}. `, h("a", { href: pageOf(one.key) }, one.key)),
     h("div", { class: "clips" }, one.clips.slice(0, 2).map((clip) => loop(one.key, clip.view, clip.plane, 160, `${clip.view}, plane ${clip.plane + 1}`))),
-    h("div", { class: "small quiet" }, told.filter(Boolean).join(" · ")), h("div", { class: "small" }, one.clips.slice(0, 2).map((clip) => `${clip.view} plane ${clip.plane + 1}`).join(", ")),
+    h("div", { class: "small quiet" }, told.map((part, i) => [i ? " · " : "", part])), h("div", { class: "small" }, one.clips.slice(0, 2).map((clip) => `${clip.view} plane ${clip.plane + 1}`).join(", ")),
     one.study.conditions.length ? h("div", { class: "small quiet" }, one.study.conditions.join(", ")) : null);
 }
 
