@@ -146,6 +146,9 @@ def test_a_table_that_names_what_is_not_there_or_lies_outside_is_refused(tmp_pat
     table(tmp_path / "set", [{"file": "../x", "grade": 1}])
     with pytest.raises(ReportError, match="must lie in the folder"):
         open_volumes(tmp_path / "set")
+    table(tmp_path / "set", [{"file": name, "patient": "p", "grade": 1} for name in ("a/1.dcm", "a_1.dcm")])
+    with pytest.raises(ReportError, match=r"line 3: two files are both called 'p/a_1\.dcm'"):
+        open_volumes(tmp_path / "set")
 
 
 def test_the_sax_stack_of_a_study_comes_at_ed_or_any_phase(tmp_path):

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,27 @@ def test_a_second_run_reads_nothing_again_and_finishes_what_is_missing(
     assert (out / "echo.csv").read_bytes() == table
     after = {path for path, time in before.items() if path.stat().st_mtime_ns == time}
     assert {path.stem for path in set(before) - after} == {gone.stem}
+
+
+def test_a_loop_refused_for_its_size_is_read_once_more_is_allowed(folder: Path, tmp_path: Path) -> None:
+    loop, out = folder / "Meier_rest.dcm", tmp_path / "out"
+    assert run(loop, "--out", out, "--max-pixels", 1000).exit_code == 1
+    assert rows_of(out)["Meier_rest"]["refused"] == "unreadable"
+    assert run(loop, "--out", out).exit_code == 0
+    assert rows_of(out)["Meier_rest"]["refused"] == ""
+
+
+def test_a_file_that_cannot_be_opened_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def guarded(path: Path, *arguments: Any, **settings: Any) -> Any:
+        if path.name == "Meier_rest.dcm":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "open", guarded)
+    with pytest.raises(ReadError, match=r"Meier_rest\.dcm: cannot be opened \(Permission denied\)"):
+        read_echoes([folder], tmp_path / "out", None)
 
 
 def test_without_a_model_loops_are_checked_and_cleaned(folder: Path, tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class VolumeFolder:
         """Read the table; no volume is opened.
 
         Raises:
-            ReportError: no table, no column `file`, a file twice, or one outside the folder.
+            ReportError: no table, no column `file`, a file twice, one outside the folder, or two whose keys are the
+                same once `/` is `_`.
         """
         self.path = Path(path)
         self.name = self.path.name
@@ -52,9 +53,11 @@ class VolumeFolder:
             file = (self.path / row["file"]).resolve()
             if root not in file.parents:
                 raise ReportError(f"{self.path / TABLE}: line {line}: `file` must lie in the folder")
-            seen[row["file"]].append(line)
             patient = row.get("patient") or row["file"]
             key = f"{patient.replace('/', '_')}/{row['file'].replace('/', '_')}"
+            if key in self._rows and row["file"] not in seen:
+                raise ReportError(f"{self.path / TABLE}: line {line}: two files are both called {key!r}; rename one")
+            seen[row["file"]].append(line)
             self._rows[key], self._files[key] = row, file
         require_once(self.path / TABLE, "file", seen)
         if not self._rows:

@@ -82,11 +82,14 @@ def read_loop(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> EchoLoop:
 
 
 def file_key(path: Path) -> str:
-    """What a loop is called: the start of its file's SHA-256."""
+    """What a loop is called: the start of its file's SHA-256; `ReadError` where the file cannot be opened."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
+    try:
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    except OSError as error:
+        raise ReadError(f"{path}: cannot be opened ({error.strerror or error})") from error
     return digest.hexdigest()[:_KEY_LETTERS]
 
 

@@ -103,7 +103,7 @@ def read_echoes(
         out: folder; absent, empty, or holding what this same model made.
 
     Raises:
-        ReadError: a source that does not exist, or no file under them.
+        ReadError: a source that does not exist or cannot be opened, or no file under them.
         CheckpointError: `out` holds what another model or version made.
     """
     files, passed_over = _files(sources)
@@ -168,9 +168,11 @@ def _made_by(card: Card | None) -> dict[str, Any]:
 
 
 def _earlier(out: Path, key: str) -> dict[str, Any] | None:
+    """The row of an earlier call; None for one that was refused for its size, since the limit may be another now."""
     try:
         row = json.loads((out / "loops" / f"{key}.json").read_text(encoding="utf-8"))
-        return dict(row) if set(row) == set(FIELDS) and (out / "loops" / f"{key}.html").exists() else None
+        whole = set(row) == set(FIELDS) and (out / "loops" / f"{key}.html").exists()
+        return dict(row) if whole and "max_pixels" not in row["why"] else None
     except (OSError, ValueError, TypeError):
         return None
 

@@ -10,7 +10,6 @@ other files or addresses is never followed.  Text in a container (title, comment
 
 from __future__ import annotations
 
-import logging
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 MAX_PIXELS = 2**29  # images x rows x columns: 18 minutes of 112 x 112 at 40 a second, 25 s of 800 x 600 at 45
@@ -262,7 +259,6 @@ def _times(
             f"{where}: {said}; export it at a constant rate (ffmpeg -i IN -vf fps={1000.0 / usual:.0f} OUT), or read "
             'it with variable_rate="keep"'
         )
-    log.info("%s: %s", where, said)
     return times, None, [said]
 
 
