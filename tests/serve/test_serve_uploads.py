@@ -6,13 +6,14 @@ import stat
 import zipfile
 from collections import namedtuple
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from served import desk_of, done, packed, zipped
 
 from cardiolens.errors import CheckpointError
-from cardiolens.serve import Settings, UploadLimits
+from cardiolens.serve import Settings, UploadLimits, uploads
 from cardiolens.serve.desk import Desk
 from cardiolens.serve.jobs import Stopped
 from cardiolens.store import StudyStore
@@ -40,7 +41,16 @@ def encrypted():
     return bytes(content)
 
 
+def lzma():
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.dcm", b"data")
+    return buffer.getvalue()
+
+
 REFUSED = [
+    ("lzma", lzma(), 400, "ordinary zip"),
+    ("names", packed(*((f"{'long' * 100}{i}.dcm", b"") for i in range(40))), 413, "too many files or too long names"),
     ("no zip", b"this is no archive", 415, "not a zip archive"),
     ("empty", b"", 415, "not a zip archive"),
     ("torn", packed(("a.dcm", bytes(5000)))[:-30], 415, "damaged"),
@@ -182,3 +192,12 @@ def test_archives_that_a_killed_server_left_are_deleted_at_the_next_start_and_wa
     assert [path.name for path in (tmp_path / "other" / "uploads").iterdir()] == ["kept.zip"]
     desk.close()
     assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_fills_while_an_upload_comes_in_ends_it(serve, tmp_path, monkeypatch):
+    client = serve(StudyStore(tmp_path / "store", mode="a").path)
+    monkeypatch.setattr(uploads, "_LOOK_EVERY", 10)
+    usage, free = namedtuple("usage", "total used free"), iter([2**40])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, next(free, 0)))
+    answer = client.post("/api/uploads", content=(bytes(20) for _ in range(50)), headers=ZIP)
+    assert answer.status_code == 507 and "no room" in answer.json()["error"] and left(client) == []

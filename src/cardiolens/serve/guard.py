@@ -36,7 +36,7 @@ class Sessions:
     """Who has shown the token; kept in memory, so that a restart asks again."""
 
     def __init__(self, token: str | None) -> None:
-        self._token = None if token is None else _digest(token)
+        self._token = None if token is None else _digest(token.strip())
         self._until: dict[str, float] = {}
         self._failed: deque[float] = deque(maxlen=_TRIES)
 

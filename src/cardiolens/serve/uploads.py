@@ -13,14 +13,16 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from cardiolens.errors import ReadError, StoreError
+from cardiolens.errors import ReadError
 from cardiolens.serve.settings import MiB, UploadLimits
-from cardiolens.store.atomic import disk_errors
+from cardiolens.store.atomic import DiskError, disk_errors
 
 TYPES = ("application/zip", "application/x-zip-compressed")
 _NESTED = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|gz|bz2|xz|7z|rar|zst)$", re.IGNORECASE)
 _PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x28\xb5\x2f\xfd")
 _SPARE = 512 * MiB  # of the disk that stay free
+_LOOK_EVERY = 16 * MiB  # written between looks at the disk
+_DIRECTORY_BYTES, _PER_MEMBER = 5, 512  # place in the end record of a zip; bytes that a member's entry may take
 
 
 class TooLargeError(ReadError):
@@ -43,7 +45,7 @@ async def receive(
     Raises:
         WrongTypeError: not said to be a zip archive, or none by its first bytes.
         TooLargeError: more than the limits allow.
-        StoreError: no room on the disk.  Nothing is left behind in any of these cases.
+        DiskError: no room on the disk.  Nothing is left behind in any of these cases.
     """
     if content_type.split(";", maxsplit=1)[0].strip().lower() not in TYPES:
         raise WrongTypeError("a study is uploaded as a zip archive (content type application/zip)")
@@ -52,15 +54,19 @@ async def receive(
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
-    if length is not None and length > free - _SPARE:
-        raise StoreError(f"no room on the server's disk for {length // MiB} MiB; free some and upload again")
-    path, size = folder / f"{secrets.token_hex(12)}.zip", 0
+    if (length or 0) > free - _SPARE:
+        raise DiskError(f"no room on the server's disk for {(length or 0) // MiB} MiB; free some and upload again")
+    path, size, looked = folder / f"{secrets.token_hex(12)}.zip", 0, 0
     try:
         with disk_errors(path), path.open("xb") as out:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limits.bytes:
                     raise TooLargeError(f"the archive is larger than the {limits.bytes // MiB} MiB that are taken")
+                if size - looked > _LOOK_EVERY:  # others upload too, and the length may not be told
+                    looked = size
+                    if shutil.disk_usage(folder).free < _SPARE:
+                        raise DiskError("no room on the server's disk for more; free some and upload again")
                 out.write(chunk)
         await run_in_threadpool(inspect, path, limits)
     except BaseException:
@@ -83,6 +89,7 @@ def inspect(path: Path, limits: UploadLimits) -> int:
                 "this is not a zip archive that holds files, whatever its name says; pack the DICOM folder"
             )
     try:
+        _check_directory(path, limits)
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
             _check_sizes(members, path.stat().st_size, limits)
@@ -96,6 +103,14 @@ def inspect(path: Path, limits: UploadLimits) -> int:
     except (NotImplementedError, RuntimeError) as error:  # a compression that Python lacks
         raise ReadError(f"the archive cannot be unpacked ({error}); pack it as an ordinary zip") from error
     return len(members)
+
+
+def _check_directory(path: Path, limits: UploadLimits) -> None:
+    """Bound the list of members before it is read: an archive of nothing but names would fill the memory."""
+    with path.open("rb") as file:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end is not None and end[_DIRECTORY_BYTES] > _PER_MEMBER * (limits.members + 1):
+        raise TooLargeError(f"the archive lists too many files or too long names; at most {limits.members} are taken")
 
 
 def _check_sizes(members: list[zipfile.ZipInfo], packed: int, limits: UploadLimits) -> None:
@@ -124,6 +139,8 @@ def _check_names(members: list[zipfile.ZipInfo]) -> None:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise ReadError(f"the archive holds a link or a device ({name[:80]!r}); pack the files themselves")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # LZMA may ask for gigabytes
+            raise ReadError("the archive is packed in an uncommon way; pack it as an ordinary zip")
         if info.flag_bits & 1:
             raise ReadError("the archive is encrypted; pack it without a password")
         if name in seen:
