@@ -10,11 +10,13 @@ from safetensors.torch import load_file
 
 from cardiolens import load_model
 from cardiolens.cli import main
+from cardiolens.datasets.shuffled import Shuffled
 from cardiolens.datasets.volumes import open_volumes
 from cardiolens.errors import CheckpointError, RecipeError, TrainingError
 from cardiolens.training import slice_images, slices
 from cardiolens.training.recipe import load_recipe
 from cardiolens.training.slice_recipe import SimCLRRecipe, Slices2dRecipe, SlicesRecipe
+from cardiolens.training.start import rendered_set
 
 TRUNK = {"depths": [1, 1, 1, 1], "widths": [8, 8, 16, 16]}
 SMALL = {"trunk": TRUNK, "size": 32, "width": 16, "mlp": 16, "heads": 2, "head_width": 8, "layers": 1}
@@ -200,6 +202,18 @@ def test_frames_of_a_store_are_images_by_view(small_store):
     assert len(split["train"]) == 36 * 4 * 2
     assert mixture.target(next(key for key in split["val"] if ":SAX:" in key)).tolist() == [1.0]
     assert mixture.load(split["val"][0]).shape == (48, 48)
+
+
+def test_a_set_is_the_phantom_s_by_its_cines_or_by_the_manifest_beside_it(small_store, tmp_path, monkeypatch):
+    (tmp_path / "labels.csv").write_text("file,ef\na.avi,50\n")
+    loops = open_volumes(tmp_path)
+    assert not rendered_set(loops, loops.keys())
+    (tmp_path / "manifest.json").write_text(json.dumps({"kind": "cardiolens phantom echo"}))
+    assert rendered_set(loops, loops.keys()) and rendered_set(Shuffled(loops, 0), loops.keys())
+    stacks, planes = open_volumes(small_store.path), open_volumes(small_store.path, kind="cines")
+    for rendered in (False, True):
+        monkeypatch.setattr("cardiolens.training.start.is_rendered", lambda study, rendered=rendered: rendered)
+        assert rendered_set(stacks, stacks.keys()) is rendered_set(planes, planes.keys()) is rendered
 
 
 def test_what_cannot_be_learned_is_refused_with_a_reason(balls, trunk, tmp_path):

@@ -24,12 +24,12 @@ from cardiolens.models.vivit import draw_mask
 from cardiolens.training.downstream import batches_of
 from cardiolens.training.grid_augment import GridAugment, gamma, move
 from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.start import rendered_set
 from cardiolens.training.video_data import (
     LoopClips,
     LoopSource,
     VideoBatch,
     loop_loader,
-    rendered,
     split_of,
     transform_for,
 )
@@ -125,7 +125,7 @@ def pretrain_video(recipe: MaskedVideoRecipe, volumes: VolumeSet, out: Path) -> 
         "split_hash": split.hash,
         "epochs": recipe.optimiser.epochs,
         "loops": {part: len(keys) for part, keys in parts.items()},
-        **({"phantom": True} if rendered(volumes) else {}),
+        **({"phantom": True} if rendered_set(volumes, parts["train"]) else {}),
         **({"start": before} if before else {}),
     }
     callbacks: list[Callback] = [KeepModels(folder, recipe.checkpoint_every), KeepState(folder)]

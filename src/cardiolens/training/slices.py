@@ -15,14 +15,12 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from cardiolens._version import __version__
-from cardiolens.datasets.sax_stacks import SaxStacks
 from cardiolens.datasets.shuffled import Shuffled
 from cardiolens.datasets.splits import take_fraction
 from cardiolens.datasets.volumes import VolumeSet, open_volumes
 from cardiolens.errors import RecipeError
 from cardiolens.hub import save_model
 from cardiolens.slices import SliceTransform
-from cardiolens.store import StudyStore
 from cardiolens.training.downstream import STOPPED, fit_best, write_rows
 from cardiolens.training.one_cycle import find_rate, kept_rate, momentum
 from cardiolens.training.overlap import refuse_seen
@@ -32,7 +30,7 @@ from cardiolens.training.slice_data import SliceBatch, SliceItems, SliceSource, 
 from cardiolens.training.slice_models import VolumeModel, volume_model
 from cardiolens.training.slice_recipe import SliceRunRecipe, SlicesRecipe
 from cardiolens.training.slice_task import SliceTask
-from cardiolens.training.start import rendered_alone
+from cardiolens.training.start import rendered_set
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +154,6 @@ def train_slices(recipe: SlicesRecipe, volumes: VolumeSet, out: Path) -> Path:
     model.card.architecture = model.architecture()
     model.card.tasks[recipe.task] = {**task.entry(), "metrics": metrics}
     stopped = out / STOPPED
-    store = _store_of(volumes)
     model.card.provenance = {
         "version": __version__,
         "recipe": recipe.name,
@@ -170,18 +167,12 @@ def train_slices(recipe: SlicesRecipe, volumes: VolumeSet, out: Path) -> Path:
         "volumes": {part: len(keys) for part, keys in parts.items()},
         **({"stopped_early": json.loads(stopped.read_text())["epoch"]} if stopped.exists() else {}),
         **({"held_out_checked": "; ".join(checked)} if checked else {}),
-        **({"phantom": True} if store is not None and rendered_alone(store, parts["train"]) else {}),
+        **({"phantom": True} if rendered_set(volumes, parts["train"]) else {}),
         "start": start.provenance if recipe.weights is not None else {},
     }
     (out / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
     save_model(model, folder.final)
     return folder.final
-
-
-def _store_of(volumes: VolumeSet) -> StudyStore | None:
-    """The store behind stacks of studies."""
-    inner = volumes.volumes if isinstance(volumes, Shuffled) else volumes
-    return inner.store if isinstance(inner, SaxStacks) else None
 
 
 def _fit(

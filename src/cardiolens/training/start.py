@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,15 @@ import lightning as L
 import torch
 
 from cardiolens._version import __version__
+from cardiolens.datasets.cine_volumes import CineVolumes, item_of
+from cardiolens.datasets.sax_stacks import SaxStacks
+from cardiolens.datasets.shuffled import Shuffled
 from cardiolens.datasets.splits import Split, take_fraction
+from cardiolens.datasets.volumes import VolumeSet
 from cardiolens.hub import load_model
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL, with_projection
-from cardiolens.origin import is_rendered
+from cardiolens.origin import PHANTOM, is_rendered
 from cardiolens.store import StudyStore
 from cardiolens.training.data import ClipSource
 from cardiolens.training.features import ClipTable, StudyFeatures, encoder_table, state_hash
@@ -32,6 +37,18 @@ _LOOKED_AT = 100  # training studies, to tell whether the phantom rendered them
 def rendered_alone(store: StudyStore, keys: Sequence[str]) -> bool:
     """Whether the phantom rendered all of these studies, as far as some of them tell."""
     return all(is_rendered(store.read(key)) for key in keys[:: -(-len(keys) // _LOOKED_AT)])
+
+
+def rendered_set(volumes: VolumeSet, keys: Sequence[str]) -> bool:
+    """Whether the phantom made what these keys name: cines of a store tell it; of other sets the manifest beside."""
+    inner = volumes.volumes if isinstance(volumes, Shuffled) else volumes
+    if isinstance(inner, CineVolumes | SaxStacks):
+        return rendered_alone(StudyStore(inner.path), tuple(dict.fromkeys(map(item_of, keys))))
+    try:
+        kind = json.loads((inner.path / "manifest.json").read_text()).get("kind", "")
+    except (OSError, ValueError, AttributeError):
+        return False
+    return str(kind).startswith(PHANTOM)
 
 
 class Start:

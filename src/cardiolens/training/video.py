@@ -32,12 +32,12 @@ from cardiolens.training.downstream import STOPPED, batches_of, fit_best, write_
 from cardiolens.training.masked_video import augmented
 from cardiolens.training.overlap import refuse_seen
 from cardiolens.training.run import RunFolder, TrainingModule
+from cardiolens.training.start import rendered_set
 from cardiolens.training.video_data import (
     LoopClips,
     LoopSource,
     VideoBatch,
     loop_loader,
-    rendered,
     split_of,
     transform_for,
 )
@@ -148,7 +148,7 @@ def train_video(recipe: VideoRecipe, volumes: VolumeSet, out: Path) -> Path:
         "loops": {part: len(keys) for part, keys in parts.items()},
         **({"stopped_early": json.loads(stopped.read_text())["epoch"]} if stopped.exists() else {}),
         **({"held_out_checked": "; ".join(checked)} if checked else {}),
-        **({"phantom": True} if rendered(volumes) else {}),
+        **({"phantom": True} if rendered_set(volumes, parts["train"]) else {}),
         "start": start.provenance if recipe.weights is not None else {},
     }
     (folder.path / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import math
 import sys
@@ -23,7 +22,6 @@ from cardiolens.datasets.splits import Split
 from cardiolens.datasets.volumes import VolumeSet, open_volumes
 from cardiolens.errors import InputError, ReadError, RecipeError, TrainingError
 from cardiolens.loops import LoopTransform
-from cardiolens.origin import PHANTOM
 from cardiolens.store import StudyStore
 from cardiolens.training.data import Draw, EpochSampler, generator_for
 from cardiolens.training.processes import DealtBatches
@@ -82,15 +80,6 @@ def split_of(folder: RunFolder, recipe: LoopRecipe, volumes: VolumeSet) -> Split
                 logger.warning("%d studies of %s have no such plane", len(named - studies), recipe.split.file)
             Split(parts, {"studies": given.hash}).save(kept)
     return folder.split(volumes, volumes.split() if recipe.official_split else None)
-
-
-def rendered(volumes: VolumeSet) -> bool:
-    """Whether the phantom made the set, as its manifest says."""
-    try:
-        kind = json.loads((volumes.path / "manifest.json").read_text()).get("kind", "")
-    except (OSError, ValueError, AttributeError):
-        return False
-    return str(kind).startswith(PHANTOM)
 
 
 class LoopSource:
