@@ -254,3 +254,11 @@ def test_what_is_asked_for_as_a_server_understands_it():
         "AccessionNumber": "A",
         "StudyDate": "20260101-",
     }
+
+
+def test_an_image_without_a_uid_is_a_series_that_is_not_whole(server, sets, tmp_path, monkeypatch):
+    nameless = copy.deepcopy(patient(sets, "Sandoval")[0])
+    del nameless.SOPInstanceUID
+    monkeypatch.setattr(WebArchive, "images", lambda self, series, only=None: iter([nameless]))
+    rows = fetch(server, tmp_path, "Sandoval", attempts=1)
+    assert all(row.failed and "without SOPInstanceUID" in row.why for row in rows)

@@ -66,3 +66,14 @@ def test_a_changed_vector_place_or_order_changes_the_mark(index):
     moved = EmbeddingIndex(index.keys, index.views, tuple(p + 1 for p in index.planes), index.rows)
     reordered = index.take(np.arange(len(index))[::-1])
     assert len({index.mark, changed.mark, moved.mark, reordered.mark}) == 4
+
+
+def test_a_table_that_another_tool_wrote_anew_with_lists_of_any_length_is_told(index, tmp_path):
+    import pyarrow as pa
+
+    table = pq.read_table(index.save(tmp_path / "a.parquet"))
+    place = table.column_names.index("vector")
+    lists = table.set_column(place, "vector", pa.array(table["vector"].to_pylist(), pa.list_(pa.float32())))
+    pq.write_table(lists, tmp_path / "b.parquet")
+    with pytest.raises(InputError, match="not a table of embeddings"):
+        EmbeddingIndex.load(tmp_path / "b.parquet")

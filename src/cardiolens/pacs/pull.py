@@ -19,6 +19,7 @@ from cardiolens.dicom.files import FileRef
 from cardiolens.dicom.headers import frames_of
 from cardiolens.dicom.kind import refusal
 from cardiolens.dicom.series import make_piles
+from cardiolens.dicom.tags import Tags
 from cardiolens.errors import ReadError
 from cardiolens.pacs.web import Series, WebArchive
 from cardiolens.store.atomic import DiskError, disk_errors, write_whole
@@ -156,7 +157,10 @@ class _One:
             raise ReadError(f"the server sent {len(listed) - lost} of {len(listed)} images")
 
     def _keep(self, image: Dataset) -> None:
-        name = pseudonym("instance", str(image.SOPInstanceUID), self.key)
+        uid = Tags(image).text("SOPInstanceUID")
+        if not uid:
+            raise ReadError("an image came without SOPInstanceUID")
+        name = pseudonym("instance", uid, self.key)
         content = _encoded(image)
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)

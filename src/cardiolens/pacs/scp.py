@@ -164,7 +164,7 @@ def _entity(door: Door) -> AE:
 
 def quiet_libraries() -> None:
     """Names and numbers of patients stay out of the log: the libraries' own words are not shown, ours are."""
-    for name in ("pynetdicom", "pydicom", "highdicom"):
+    for name in ("pynetdicom", "pydicom", "highdicom", "dicomweb_client", "urllib3"):
         other = logging.getLogger(name)
         other.propagate = False
         if not other.handlers:

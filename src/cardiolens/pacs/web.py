@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from cardiolens.dicom.tags import Tags
 from cardiolens.errors import InputError, ReadError
-from cardiolens.pacs.scp import is_loopback
+from cardiolens.pacs.scp import is_loopback, quiet_libraries
 
 TOKEN, USER, PASSWORD = "CARDIOLENS_DICOMWEB_TOKEN", "CARDIOLENS_DICOMWEB_USER", "CARDIOLENS_DICOMWEB_PASSWORD"
 _ANY_SYNTAX = (("application/dicom", "*"),)  # as stored; else a server decompresses everything
@@ -60,7 +59,7 @@ class WebArchive:
         from dicomweb_client.api import DICOMwebClient
 
         self.url = _checked(url)
-        logging.getLogger("dicomweb_client").propagate = False  # it logs UIDs
+        quiet_libraries()
         self._client = DICOMwebClient(
             self.url, session=_session(self.url), permissive_uid=True, timeout=seconds, chunk_size=1 << 17
         )

@@ -88,7 +88,7 @@ def read_parquet(path: Path) -> EmbeddingIndex:
             by_study["patient"],
             by_study["content"],
         )
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+    except (pa.ArrowException, OSError, AttributeError, KeyError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: not a table of embeddings by cardiolens, or cut off ({error}); copy it again, or make another "
             "with: cardiolens embed"
