@@ -28,7 +28,7 @@ class Comparison:
 
     Attributes:
         rows: one a system, target and metric: value, low, high, n, difference to the first system with its limits, p as
-            found and p_adjusted (Holm, over all tests of a metric).
+            found and p_adjusted (Holm, over all tests).
         costs: one a system: parameters, seconds of pretraining, of training, of one study.
         provenance: versions and hashes.
         left_out: conditions that could not be tested, and why.

@@ -79,7 +79,7 @@ def _require_same_data(recipe: BenchRecipe, store: StudyStore, split: Split, out
 def _pretrained(
     recipe: BenchRecipe, name: str, store: StudyStore, split: Split, out: Path
 ) -> tuple[str | None, float | None]:
-    """Weights that a system starts from and the seconds of its pretraining, which sees the training part alone."""
+    """Weights that a system starts from and the seconds of its pretraining, which never sees the test part."""
     system = recipe.systems[name]
     if system.pretrain is None:
         return system.weights, None

@@ -95,6 +95,8 @@ def _any_of(conditions: pd.DataFrame) -> pd.Series:
     """(study,) 1 where a condition is present, 0 where all that are labelled at all are absent, else NaN."""
     labelled = conditions.dropna(axis="columns", how="all")
     if not len(labelled.columns):
-        return pd.Series(math.nan, conditions.index)
-    found = labelled.max(axis=1)
-    return found.mask((found < 1) & labelled.isna().any(axis=1))
+        unknown: pd.Series = pd.Series(math.nan, conditions.index)
+        return unknown
+    found: pd.Series = labelled.max(axis=1)
+    known: pd.Series = found.mask((found < 1) & labelled.isna().any(axis=1))
+    return known

@@ -25,7 +25,7 @@ def benchmark(
     """Train and test several systems on common ground: same patients, split, targets and budget.
 
     Contrastive MViT, CineMA, masked video, SLIViT, a 3D ResNet and the segmenter's measures tell LVEF, whether any
-    condition is present, and each condition. Pretraining sees the training part of the split alone. OUT holds
+    condition is present, and each condition. Pretraining never sees the test part of the split. OUT holds
     benchmark.html with limits, paired tests against the first system, parameters, training time and the cost of a
     study. Killed and started again with the same command, it goes on.
 

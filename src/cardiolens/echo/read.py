@@ -165,13 +165,14 @@ def _times(tags: Tags, count: int) -> tuple[npt.NDArray[np.float64] | None, str]
     if steps is not None and len(steps) == count and min(steps[1:]) > 0:
         times = np.cumsum(np.array(steps))
         return times - times[0], ""
+    said = "" if steps is None else f"the frame time vector does not fit the {count} images and is left out"
     step = next((v for n in ("FrameTime", "ActualFrameDuration") if (v := tags.number(n)) and v > 0), None)
     rate = tags.number("CineRate")
     if step is None and rate and rate > 0:
         step = 1000.0 / rate
     if step is None:
         return None, "no frame time and no cine rate: when images were taken is unknown"
-    return np.arange(count, dtype=np.float64) * step, ""
+    return np.arange(count, dtype=np.float64) * step, said
 
 
 def _attributes(tags: Tags, times: npt.NDArray[np.float64] | None) -> dict[str, str | float]:
