@@ -3,6 +3,7 @@
 import datetime as dt
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import highdicom
 import numpy as np
@@ -17,7 +18,8 @@ from cardiolens.contours import segment_study
 from cardiolens.dicom.write_report import SCHEME, Sources, write_report
 from cardiolens.dicom.write_summary import write_summary
 from cardiolens.errors import InputError, NoCineError
-from cardiolens.pacs.codes import condition_code
+from cardiolens.pacs.codes import LONG_AXIS, ONE_LONG_AXIS, SHORT_AXIS, condition_code
+from cardiolens.pacs.report import _method
 from cardiolens.pacs.results import make_results
 from cardiolens.pacs.summary import HIGH, WIDE, summary_page
 from cardiolens.reading import read_study
@@ -68,6 +70,9 @@ def test_every_figure_stands_in_the_report_with_code_unit_method_and_model(whole
     assert left["8821-1", "SAXDISCS"][:2] == (pytest.approx(contours.measures.lv_edv_ml, abs=0.01), "ml")
     assert left["8823-7", "SAXDISCS"][:2] == (pytest.approx(contours.measures.lv_esv_ml, abs=0.01), "ml")
     assert left["18087-7", "SAXDISCS"][:2] == (pytest.approx(contours.measures.lv_mass_g, abs=0.01), "g")
+    long_axis = measurements(groups["contours: left ventricle, long axis"])
+    assert list(contours.measures.by_view) == ["4CH"]
+    assert ("8811-2", "LAXDISCS1") in long_axis and ("8811-2", "LAXDISCS") not in long_axis
     right = measurements(groups["contours: right ventricle"])
     assert right["8818-7", "SAXDISCS"][:2] == (pytest.approx(contours.measures.rvef_pct, abs=0.01), "%")
     network = measurements(groups["LVEF of the network"])
@@ -76,6 +81,12 @@ def test_every_figure_stands_in_the_report_with_code_unit_method_and_model(whole
         texts = {item.name.meaning: item.value for item in groups[name][0].ContentSequence if item.ValueType == "TEXT"}
         assert texts["Algorithm Name"] == model
         assert texts["Algorithm Version"]
+
+
+def test_the_method_says_whether_one_long_axis_view_was_measured_or_both():
+    both, one = SimpleNamespace(by_view={"2CH": {}, "4CH": {}}), SimpleNamespace(by_view={"2CH": {}})
+    assert _method(LONG_AXIS, both) == LONG_AXIS and _method(LONG_AXIS, one) == ONE_LONG_AXIS
+    assert _method(None, one) is None and _method(SHORT_AXIS, one) == SHORT_AXIS
 
 
 def test_volumes_refer_to_the_images_of_their_phase_which_exist(whole):

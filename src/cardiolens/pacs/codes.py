@@ -31,6 +31,7 @@ CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
 
 SHORT_AXIS = Code("SAXDISCS", SCHEME, "Discs of the short-axis stack")
 LONG_AXIS = Code("LAXDISCS", SCHEME, "Discs of the two and four chamber view")
+ONE_LONG_AXIS = Code("LAXDISCS1", SCHEME, "Discs of one long-axis view, taken as round")
 REGRESSION = Code("REGRESSION", SCHEME, "Read from the cines by a network, without contours")
 OUTSIDE = Code("OUTOFDOMAIN", SCHEME, "Study is unlike those that the model learned from")
 FLAGGED = Code("FLAGGED", SCHEME, "Score reaches the threshold of the model")

@@ -15,8 +15,11 @@ from cardiolens.pacs import codes
 from cardiolens.study import View
 
 if TYPE_CHECKING:
+    from pydicom.sr.coding import Code
+
     from cardiolens.contours import SegmentResult
     from cardiolens.findings import Prediction
+    from cardiolens.measures import Measures
 
 
 def groups_of(prediction: Prediction | None, contours: SegmentResult | None) -> list[Group]:
@@ -98,13 +101,18 @@ def _measured(contours: SegmentResult | None) -> Iterator[Group]:
                 getattr(measures, field),
                 coded.unit,
                 images=tuple(ref for phase in coded.phases for ref in at.get(phase, ())),
-                method=coded.method,
+                method=_method(coded.method, measures),
             )
             for field, coded in figures.items()
             if getattr(measures, field) is not None
         )
         if found:
             yield Group(f"contours: {name}", **by, figures=found, site=site, comments=doubts + _phases(contours, name))
+
+
+def _method(method: Code | None, measures: Measures) -> Code | None:
+    """Discs of the long axis are of both views, or of the one that there is."""
+    return codes.ONE_LONG_AXIS if method is codes.LONG_AXIS and len(measures.by_view) < 2 else method
 
 
 def _phases(contours: SegmentResult, group: str) -> tuple[str, ...]:
