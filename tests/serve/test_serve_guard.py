@@ -42,7 +42,7 @@ def test_a_named_host_is_answered_and_others_are_not(closed):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://["}, {"Sec-Fetch-Site": "cross-site"},
      {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://127.0.0.1:9000"}],
 )  # fmt: skip
 def test_a_change_that_another_site_asks_for_is_refused(client, headers):

@@ -83,3 +83,8 @@ def test_growing_and_shrinking_move_the_edge_by_pixels():
 def test_lines_that_are_none_are_refused(lines, words):
     with pytest.raises(InputError, match=words):
         polygon_region(lines, (10, 10))
+
+
+def test_lines_of_too_many_points_together_are_refused():
+    with pytest.raises(InputError, match="together"):
+        polygon_region([[(0.0, 0.0)] * 10_001] * 2, (4, 4))

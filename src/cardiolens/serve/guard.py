@@ -169,7 +169,7 @@ def _too_much(path: str, headers: dict[str, str]) -> _Refusal | None:
     length = headers.get("content-length")
     if length is None:
         return (411, "say how long the request is (Content-Length)", []) if "transfer-encoding" in headers else None
-    if not length.isdigit() or int(length) > _MOST_BODY:
+    if not length.isdecimal() or int(length) > _MOST_BODY:
         return 413, f"a request may have {_MOST_BODY // 2**20} MiB", []
     return None
 
@@ -188,7 +188,10 @@ def _same_site(headers: dict[str, str], host: str) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # no address at all
+        return False
 
 
 def _extra(present: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

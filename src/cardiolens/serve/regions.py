@@ -60,6 +60,8 @@ def polygon_region(lines: Sequence[Points], shape: tuple[int, int]) -> Mask:
     rows, cols = np.mgrid[: shape[0], : shape[1]]
     centres = np.column_stack([cols.ravel(), rows.ravel()]).astype(np.float64)
     inside = np.zeros(shape, dtype=bool)
+    if sum(map(len, lines)) > _MOST_POINTS:  # every point costs a look at every pixel
+        raise InputError(f"the lines together have at most {_MOST_POINTS} points")
     for line in lines:
         points = _points(line)
         if len(points) < 3:
