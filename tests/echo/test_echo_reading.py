@@ -73,7 +73,11 @@ def test_a_vector_of_frame_times_is_followed(frames: np.ndarray, write_dicom: Wr
     path = write_dicom(frames[:4], FrameTime=None, FrameTimeVector=[0.0, 30.0, 40.0, 30.0])
     assert read_loop(path).volume.times_ms.tolist() == [0, 30, 70, 100]  # type: ignore[union-attr]
     read = read_loop(write_dicom(frames[:4], FrameTimeVector=[0.0, 30.0, 40.0])).volume
-    assert np.allclose(np.diff(read.times_ms), 1000 / FPS) and "does not fit the 4 images" in read.notes[-1]
+    assert (
+        read.times_ms is not None
+        and np.allclose(np.diff(read.times_ms), 1000 / FPS)
+        and "does not fit the 4 images" in read.notes[-1]
+    )
     path = write_dicom(frames[:4], FrameTime=None)
     read = read_loop(path).volume
     assert read.times_ms is None and "unknown" in read.notes[-1]
