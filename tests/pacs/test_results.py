@@ -3,6 +3,7 @@
 import datetime as dt
 import shutil
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import highdicom
@@ -18,6 +19,7 @@ from cardiolens.contours import segment_study
 from cardiolens.dicom.write_report import SCHEME, Sources, write_report
 from cardiolens.dicom.write_summary import write_summary
 from cardiolens.errors import InputError, NoCineError
+from cardiolens.measures import Flag
 from cardiolens.pacs.codes import LONG_AXIS, ONE_LONG_AXIS, SHORT_AXIS, condition_code
 from cardiolens.pacs.report import _method
 from cardiolens.pacs.results import make_results
@@ -117,7 +119,29 @@ def test_only_calibrated_conditions_are_reported_as_certainty_in_percent(whole):
     assert measurements(stenosis) == {("111012", None): (62.0, "%", [])}
     answers = {one.name.value: one.value.meaning for one in stenosis.get_qualitative_evaluations()}
     assert (answers["FLAGGED"], answers["OUTOFDOMAIN"]) == ("Yes", "No")
-    assert groups["condition: myocarditis"].finding_type.value == "50920009"
+    assert measurements(groups["condition: myocarditis"]) == {("111012", None): (12.0, "%", [])}
+
+
+def test_a_condition_is_a_coded_finding_only_where_the_model_flags_it_in_its_domain(whole, tmp_path):
+    _, study, contours, folder = whole
+    _, groups = groups_of(folder / "SR.dcm")
+    assert groups["condition: severe aortic stenosis"].finding_type is not None
+    assert groups["condition: myocarditis"].finding_type is None
+    found = make_results(study, prediction(out_of_domain=True), contours, made=MADE, masks="none")
+    (tmp_path / "SR.dcm").write_bytes(found.files["SR.dcm"])
+    assert groups_of(tmp_path / "SR.dcm")[1]["condition: severe aortic stenosis"].finding_type is None
+
+
+def test_figures_that_are_not_to_be_used_are_left_out_and_the_report_says_why(whole, tmp_path):
+    _, study, contours, _ = whole
+    flags = (Flag("ef_implausible", "error", "LV ejection fraction 95 %"),)
+    bad = replace(contours, measures=replace(contours.measures, flags=flags))
+    found = make_results(study, prediction(), bad, made=MADE, masks="none")
+    (tmp_path / "SR.dcm").write_bytes(found.files["SR.dcm"])
+    report, groups = groups_of(tmp_path / "SR.dcm")
+    assert not any(name.startswith("contours:") for name in groups)
+    said = " ".join(str(item.get("TextValue", "")) for item in report.ContentSequence)
+    assert "not to be used: LV ejection fraction 95 %" in said
 
 
 def test_the_report_is_preliminary_unverified_in_the_patients_study_and_says_research(whole):

@@ -6,7 +6,6 @@ import json
 import pytest
 import torch
 import yaml
-from cine_store import SIZES, beating, write_store
 from safetensors.torch import load_file
 
 from cardiolens.cli import main
@@ -17,6 +16,7 @@ from cardiolens.store import StudyStore
 from cardiolens.training import downstream, masked
 from cardiolens.training.cine_data import GridSource
 from cardiolens.training.cine_recipe import LandmarkRecipe, MaskedRecipe, SegmentationRecipe, TabularRecipe
+from cine_store import SIZES, beating, write_store
 
 RUN = {
     "name": "small",

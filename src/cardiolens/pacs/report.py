@@ -82,7 +82,8 @@ def _predicted(prediction: Prediction | None) -> Iterator[Group]:
             f"condition: {finding.words}",
             **by,
             figures=(Figure(codes.CERTAINTY, round(100 * finding.probability, 1), codes.PERCENT),),
-            finding=codes.condition_code(finding.name, finding.words),
+            # Coded as a finding where the model says that it is there, and nowhere else: readers take it as asserted.
+            finding=codes.condition_code(finding.name, finding.words) if finding.flagged and not outside else None,
             site=codes.HEART,
             answers=(*flagged, *answers),
             comments=unlike,
@@ -90,8 +91,8 @@ def _predicted(prediction: Prediction | None) -> Iterator[Group]:
 
 
 def _measured(contours: SegmentResult | None) -> Iterator[Group]:
-    if contours is None:
-        return
+    if contours is None or contours.worst == "error":
+        return  # `comments_of` says why
     measures, by, at = contours.measures, _by(contours.provenance), phase_images(contours)
     doubts = tuple(str(flag) for flag in measures.flags if flag.severity != "info")
     for name, (site, figures) in codes.FIGURES.items():
@@ -141,5 +142,8 @@ def _digest(facts: Mapping[str, Any]) -> str:
 def comments_of(prediction: Prediction | None, contours: SegmentResult | None, more: Sequence[str]) -> list[str]:
     """Sentences on the whole study, each once."""
     said = [*(prediction.notes if prediction else ()), *(contours.notes if contours else ())]
+    if contours is not None and contours.worst == "error":
+        why = "; ".join(flag.words for flag in contours.measures.flags if flag.severity == "error")
+        said.append(f"Figures of the contours are left out, since they are not to be used: {why}")
     said += [f"Not drawn: {view}: {why}" for view, why in (contours.skipped.items() if contours else ())]
     return list(dict.fromkeys([*said, *more]))
