@@ -50,3 +50,10 @@ def test_the_page_says_what_is_too_far_off():
     assert "| fp32 | good |" in good
     parity["by_precision"]["int8"] |= {"good": False, "why": "LVEF, points: up to 9"}
     assert "| int8 | TOO FAR OFF, refused: LVEF, points: up to 9 |" in page(parity)
+
+
+def test_the_committed_graphs_name_no_file_of_the_machine_that_made_them():
+    for path in sorted(GOLDEN.rglob("*.onnx")):
+        content = path.read_bytes()
+        assert b"site-packages" not in content, path.name
+        assert b"export.py" not in content, path.name

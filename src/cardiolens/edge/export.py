@@ -173,7 +173,20 @@ def _write(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], pat
             custom_translation_table=_translations(),
             verbose=False,
         )
-    cast(Any, program).save(str(path), external_data=False)
+    import onnx
+
+    proto = cast(Any, program).model_proto
+    strip_traces(proto)
+    onnx.save(proto, str(path))
+
+
+def strip_traces(proto: Any) -> None:
+    """Take out, in place, what the exporter notes of this machine: stack traces with the paths of its files."""
+    for graph in (proto.graph, *proto.functions):
+        ends = (*graph.input, *graph.output) if graph is proto.graph else ()  # of a function they are names
+        for part in (graph, *graph.node, *graph.value_info, *ends):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
 
 
 def _translations() -> dict[Any, Any]:
