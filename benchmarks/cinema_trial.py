@@ -15,15 +15,14 @@ killed from its last epoch.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from trial import Row, append, render_patients, rows_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "cinema_trial.csv"
@@ -33,7 +32,6 @@ FIELDS = [
     *("step", "arm", "labels", "seed", "structure", "dice", "hd95_mm", "ef_mae", "n", "patients", "steps", "epochs"),
     *("best_epoch", "loss", "seconds", "data_hash", "split_hash", "version"),
 ]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,37 +86,6 @@ def steps_of(size: Size) -> list[tuple[str, str, float, int]]:
         for share in size.shares:
             runs += [(f"{arm}_{100 * share:g}_seed{seed}", arm, share, seed) for arm in ARMS]
     return runs
-
-
-def rows_of(results: Path) -> list[dict[str, str]]:
-    if not results.exists():
-        return []
-    with results.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def render(size: Size, cohort: Path) -> None:
-    """Make the patients, or what is missing of them; one that another trial made is taken as it is."""
-    if (cohort / "labels.csv").exists():
-        return
-    from cardiolens.phantom.cohort import make_cohort
-
-    def show(done: int, total: int) -> None:
-        if done % 20 == 0 or done == total:
-            print(f"rendered {done} of {total} studies", flush=True)
-
-    make_cohort(
-        cohort,
-        size.patients,
-        101,
-        format="store",
-        site=("referral", "default"),
-        enrich=0.85,
-        matrix=size.matrix,
-        phases=size.phases,
-        sax_planes=size.planes,
-        progress=show,
-    )
 
 
 def prepare(size: Size, cohort: Path, out: Path) -> str:
@@ -212,19 +179,6 @@ def segment_rows(size: Size, args: argparse.Namespace, name: str, arm: str, shar
     ]
 
 
-def append(results: Path, rows: Sequence[Row]) -> None:
-    """Add rows, the header first where there is none; rows of another cohort are refused."""
-    before = rows_of(results)
-    if before and before[0]["data_hash"] != rows[0]["data_hash"]:
-        sys.exit(f"{results} holds rows of another cohort ({before[0]['data_hash']}); name another --results")
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with results.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
-        if not before:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     args = arguments()
     size = SIZES[args.size]
@@ -236,7 +190,7 @@ def main() -> None:
     if not args.page:
         from cardiolens._version import __version__
 
-        render(size, args.cohort)
+        render_patients(args.cohort, size.patients, matrix=size.matrix, phases=size.phases, sax_planes=size.planes)
         digest = prepare(size, args.cohort, args.out)
         for name, arm, share, seed in steps_of(size):
             if name in done or (args.only and not name.startswith(tuple(args.only.split(",")))):
@@ -255,7 +209,7 @@ def main() -> None:
                 "version": __version__,
             }
             stamp["seconds"] = round(time.perf_counter() - begun, 1)
-            append(args.results, [stamp | row for row in found])
+            append(args.results, FIELDS, [stamp | row for row in found])
     from cinema_trial_page import write_page
 
     write_page(rows_of(args.results), args.results.with_suffix(".md"), size)

@@ -15,16 +15,16 @@ from the first one that is missing, and a run that was killed from its last epoc
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from trial import Row, append, render_patients, rows_of, told
 
 if TYPE_CHECKING:
     from cardiolens.datasets.volumes import VolumeSet
@@ -42,7 +42,6 @@ FIELDS = [
     *("error", "error_mean", "error_near", "n", "loops", "steps", "epochs", "best_epoch"),
     *("seconds", "data_hash", "split_hash", "version"),
 ]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -112,29 +111,14 @@ def steps_of(size: Size) -> list[Step]:
     return found
 
 
-def rows_of(results: Path) -> list[dict[str, str]]:
-    if not results.exists():
-        return []
-    with results.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def render(size: Size, args: argparse.Namespace) -> None:
     """Make the loops, or what is missing of them; sets that another trial made are taken as they are."""
-
-    def show(done: int, total: int) -> None:
-        if done % 20 == 0 or done == total:
-            print(f"rendered {done} of {total}", flush=True)
-
     if not (args.echo / "FileList.csv").exists():
         from cardiolens.phantom.echo import write_echonet
 
-        write_echonet(args.echo, size.patients, 101, progress=show)
-    if not (args.cohort / "labels.csv").exists():
-        from cardiolens.phantom.cohort import make_cohort
-
-        small = {"matrix": 48, "phases": 8, "sax_planes": 2} if size is MICRO else {"matrix": 128, "sax_planes": 9}
-        make_cohort(args.cohort, size.patients, 101, format="store", enrich=0.85, progress=show, **small)
+        write_echonet(args.echo, size.patients, 101, progress=told)
+    small = {"matrix": 48, "phases": 8, "sax_planes": 2}
+    render_patients(args.cohort, size.patients, **small if size is MICRO else {"matrix": 128, "sax_planes": 9})
 
 
 @cache
@@ -220,20 +204,6 @@ def ef_rows(step: Step, size: Size, args: argparse.Namespace, split: Path) -> li
     return [row | {"best_epoch": metrics["best_epoch"]} | test]
 
 
-def append(results: Path, rows: Sequence[Row]) -> None:
-    """Add rows, the header first where there is none; rows of other data are refused."""
-    before = [row for row in rows_of(results) if row["data"] == rows[0]["data"]]
-    if before and before[0]["data_hash"] != rows[0]["data_hash"]:
-        sys.exit(f"{results} holds rows of other data ({before[0]['data_hash']}); name another --results")
-    fresh = not results.exists()
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with results.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def run(args: argparse.Namespace) -> None:
     """Every step that has no row yet."""
     from cardiolens._version import __version__
@@ -251,7 +221,7 @@ def run(args: argparse.Namespace) -> None:
         found = (pretrain_rows if step.arm == "pretraining" else ef_rows)(step, size, args, split)
         stamp = {name: getattr(step, "name" if name == "step" else name) for name in FIELDS[:6]}
         stamp |= {"seconds": round(time.process_time() - begun, 1), "data_hash": digest, "version": __version__}
-        append(args.results, [stamp | {"split_hash": Split.load(split).hash} | row for row in found])
+        append(args.results, FIELDS, [stamp | {"split_hash": Split.load(split).hash} | row for row in found], of="data")
 
 
 def main() -> None:

@@ -13,13 +13,14 @@ again, the command goes on from the first step that is missing, and a step that 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from trial import append, rows_of
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve()
@@ -42,13 +43,6 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def rows_of(results: Path) -> list[dict[str, str]]:
-    if not results.exists():
-        return []
-    with results.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def do_step(args: argparse.Namespace) -> None:
     """One step; its rows go to a file that the scheduler takes up."""
     from shad_trial_cohorts import SIZES
@@ -67,28 +61,15 @@ def do_step(args: argparse.Namespace) -> None:
 
 
 def collect(args: argparse.Namespace, names: list[str]) -> set[str]:
-    """Append the rows of newly finished steps to the results; give every finished step.
-
-    Rows of another cohort are refused: one table holds one trial.
-    """
+    """Append the rows of newly finished steps to the results; give every finished step."""
     from shad_trial_steps import FIELDS
 
-    rows = rows_of(args.results)
-    done = {row["step"] for row in rows}
+    done = {row["step"] for row in rows_of(args.results)}
     for name in names:
         path = args.out / "rows" / f"{name}.json"
         if name in done or not path.exists():
             continue
-        new = json.loads(path.read_text())
-        if rows and new and rows[0]["data_hash"] != new[0]["data_hash"]:
-            sys.exit(f"{args.results} holds rows of another cohort ({rows[0]['data_hash']}); name another --results")
-        args.results.parent.mkdir(parents=True, exist_ok=True)
-        with args.results.open("a", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
-            if not rows:
-                writer.writeheader()
-            writer.writerows(new)
-        rows = rows_of(args.results)
+        append(args.results, FIELDS, json.loads(path.read_text()))
         done.add(name)
     return done
 

@@ -13,17 +13,16 @@ killed from its last epoch.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from trial import Row, append, render_patients, rows_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "slivit_trial.csv"
@@ -33,7 +32,6 @@ FIELDS = [
     *("step", "study", "arm", "seed", "patients", "label", "metric", "value", "low", "high", "p", "n", "note"),
     *("parameters", "lr", "epochs", "best_epoch", "seconds", "data_hash", "version"),
 ]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -138,13 +136,6 @@ def steps_of(size: Size) -> list[Step]:
     return [*steps, Step("paired", "paired", "views against the others")]
 
 
-def rows_of(results: Path) -> list[dict[str, str]]:
-    if not results.exists():
-        return []
-    with results.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 class Trial:
     """A size, where things lie, and what every step needs of them."""
 
@@ -154,25 +145,6 @@ class Trial:
 
     def run(self, name: str) -> Path:
         return self.out / "runs" / name
-
-    def render(self) -> None:
-        """Make the patients; a cohort that another trial made is taken as it is."""
-        from cardiolens.phantom.cohort import make_cohort
-
-        if (self.args.cohort / "labels.csv").exists():
-            return
-        small = self.args.micro
-        make_cohort(
-            self.args.cohort,
-            self.size.patients,
-            101,
-            format="store",
-            site=("referral", "default"),
-            enrich=0.85,
-            matrix=48 if small else 128,
-            phases=8 if small else 20,
-            sax_planes=4 if small else 9,
-        )
 
     def prepare(self) -> str:
         """Write both splits; gives a hash over the studies that are used."""
@@ -388,19 +360,6 @@ class Trial:
         return whole.get(step.study, self.finetune)(step)
 
 
-def append(results: Path, rows: Sequence[Row]) -> None:
-    """Add rows, the header first where there is none; rows of another cohort are refused."""
-    before = rows_of(results)
-    if before and before[0]["data_hash"] != rows[0]["data_hash"]:
-        sys.exit(f"{results} holds rows of another cohort ({before[0]['data_hash']}); name another --results")
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with results.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
-        if not before:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     args = arguments()
     size = SIZES["micro" if args.micro else "tiny"]
@@ -413,7 +372,10 @@ def main() -> None:
         from cardiolens._version import __version__
 
         trial = Trial(size, args)
-        trial.render()
+        small = {"matrix": 48, "phases": 8, "sax_planes": 4}
+        render_patients(
+            args.cohort, size.patients, **small if args.micro else {"matrix": 128, "phases": 20, "sax_planes": 9}
+        )
         digest = trial.prepare()
         for step in steps_of(size):
             if step.name in done or (args.only and not step.name.startswith(tuple(args.only.split(",")))):
@@ -423,7 +385,7 @@ def main() -> None:
             found = trial.work(step) or [{"note": "no figure could be computed"}]
             stamp = {"step": step.name, "study": step.study, "arm": step.arm, "seed": step.seed}
             stamp |= {"data_hash": digest, "version": __version__, "seconds": round(time.perf_counter() - begun, 1)}
-            append(args.results, [stamp | row for row in found])
+            append(args.results, FIELDS, [stamp | row for row in found])
     from slivit_trial_page import write_page
 
     write_page(rows_of(args.results), args.results.with_suffix(".md"), size)
