@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from pydicom.dataset import Dataset
 
 pytest.importorskip("pynetdicom", reason="the extra pacs is not installed")
 
@@ -78,7 +79,7 @@ def log():
 
     class Kept(logging.Handler):
         def emit(self, record):
-            lines.append(f"{record.name} {record.getMessage()}")
+            lines.append(f"{record.name} {self.format(record)}")  # with the traceback, where there is one
 
     handler, root = Kept(), logging.getLogger()
     level = root.level
@@ -104,6 +105,36 @@ def test_images_are_deleted_once_sent_and_nothing_that_stays_names_the_patient(
         assert not any(secret in held for secret in secrets)
     assert any("2 results sent" in line for line in log)
     assert [line for line in log if any(secret in line for secret in secrets)] == []
+
+
+def test_words_of_an_archive_and_of_an_unexpected_error_are_neither_logged_nor_kept(
+    studies, archive, running, log, tmp_path
+):
+    node = running()
+    store(node.service.port, studies["Quillfeather"])
+
+    def stumbles(folder, made, comments=()):
+        try:
+            raise KeyError("PatientName Quillfeather")
+        except KeyError as error:
+            raise ValueError("Invalid value for VR PN: 'Quillfeather'") from error
+
+    node.node.reader = stumbles
+    node.wait(31)
+    node.work()
+    (line,) = [line for line in log if "stumbles" in line and line.startswith("cardiolens.pacs.node")]
+    assert "ValueError < test_node.py:" in line and "; after KeyError < test_node.py:" in line
+    node.node.reader = QUICK
+    node.node.retry()
+    node.wait(31)
+    archive.refuse = Dataset()
+    archive.refuse.Status, archive.refuse.ErrorComment = 0xC000, "cannot match Quillfeather"
+    node.work()
+    assert "with status 0xC000 (Cannot Understand)" in node.entry().reason
+    mine = [line for line in log if line.startswith("cardiolens")]
+    assert any("0xC000" in line for line in mine)
+    assert not [line for line in mine if "Quillfeather" in line]
+    assert not [path for path in (tmp_path / "spool").rglob("*.json") if "Quillfeather" in path.read_text()]
 
 
 def test_with_keep_images_and_results_stay(studies, running, tmp_path):

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0  # seconds between tries to send
 _DOUBLINGS = 10  # more would overflow after a week, and the pause is at its longest before
+_CAUSES = 5  # of an error that are logged
 _MOST_BEGUN = 3  # a study that ended the process so often is not begun again
 
 
@@ -146,8 +148,8 @@ class Node:
             work = self.reader(self.spool.folder(entry.study, IMAGES), made, comments)
         except CardiolensError as error:
             return self._failed(entry, str(error), images)
-        except Exception as error:  # one study must not end the service; the log has where it was
-            logger.exception("study %s", entry.study)
+        except Exception as error:  # noqa: BLE001 - one study must not end the service; the log has where it was
+            logger.error("study %s: %s", entry.study, _where(error))
             return self._failed(entry, f"unexpected {type(error).__name__}, see the log", images)
         self._made(entry, work, images)
         return None
@@ -214,3 +216,18 @@ class Node:
     def _saved(self, entry: Entry) -> None:
         entry.save(self.spool.path)
         self._progress(entry)
+
+
+def _where(error: BaseException) -> str:
+    """Type and frames of an error and of what caused it; not its words, which may hold values of the images."""
+    said = []
+    one: BaseException | None = error
+    while one is not None and len(said) < _CAUSES:
+        frames = traceback.extract_tb(one.__traceback__)
+        said.append(
+            " < ".join(
+                [type(one).__name__, *(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))]
+            )
+        )
+        one = one.__cause__ or one.__context__
+    return "; after ".join(said)

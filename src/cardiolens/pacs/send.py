@@ -107,8 +107,16 @@ def _store(association: object, path: Path, to: Peer) -> None:
     if "Status" not in answer:
         raise SendError(f"{to} gave no answer to {path.stem}; the connection was lost or timed out")
     if answer.Status != 0 and answer.Status not in _WARNINGS:
-        words = f" ({answer.ErrorComment})" if answer.get("ErrorComment") else ""
-        raise _RefusedError(f"{to} refused {path.stem} with status 0x{answer.Status:04X}{words}")
+        # its ErrorComment is left out: free text that may name the patient, and this is logged and shown
+        raise _RefusedError(f"{to} refused {path.stem} with status 0x{answer.Status:04X}{_meaning(answer.Status)}")
+
+
+def _meaning(status: int) -> str:
+    """What the standard says of a status of storage (PS3.4 B.2.3, PS3.7 C), in brackets."""
+    from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
+
+    words = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", ""))[1]
+    return f" ({words})" if words else ""
 
 
 def _context(path: Path) -> tuple[str, str]:
