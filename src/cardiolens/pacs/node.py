@@ -220,7 +220,7 @@ class Node:
 
 def _where(error: BaseException) -> str:
     """Type and frames of an error and of what caused it; not its words, which may hold values of the images."""
-    said = []
+    said: list[str] = []
     one: BaseException | None = error
     while one is not None and len(said) < _CAUSES:
         frames = traceback.extract_tb(one.__traceback__)
