@@ -12,6 +12,7 @@ from cardiolens.bench import load_bench, run_bench
 from cardiolens.bench.compare import MEAN, compare
 from cardiolens.bench.readers import ends_by_motion, moved
 from cardiolens.bench.recipe import BenchRecipe
+from cardiolens.bench.systems import Standardised
 from cardiolens.bench.targets import DISEASE, targets_of
 from cardiolens.datasets.splits import Split
 from cardiolens.errors import RecipeError, TrainingError
@@ -198,3 +199,12 @@ def test_images_of_a_sample_move_alike():
     assert found.shape == images.shape
     assert torch.equal(found[0, 0], found[2, 1])
     assert not torch.equal(found, images)
+
+
+def test_features_of_a_single_clip_are_standardised_by_those_seen_before():
+    layer, clips = Standardised(4), 10 + torch.randn(64, 4)
+    for _ in range(50):
+        layer(clips)
+    one = layer(clips[:1])
+    layer.eval()
+    assert torch.allclose(one, layer(clips[:1])) and layer(clips).abs().mean() < 2
