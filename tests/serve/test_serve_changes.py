@@ -3,13 +3,16 @@
 import errno
 import json
 import os
+import shutil
+from dataclasses import replace
 
 import numpy as np
-from served import LONG, WHOLE, desk_of, drawn
+from served import LONG, WHOLE, desk_of, done, drawn, fill
 
 from cardiolens.errors import ReadError
 from cardiolens.serve import desk as desk_module
 from cardiolens.serve.changes import Journal
+from cardiolens.store import StudyStore
 
 URL = f"/api/studies/{WHOLE}/changes"
 CONTOUR = {"view": "SAX", "plane": 4, "phase": 3, "structure": "LV cavity"}
@@ -172,3 +175,76 @@ def test_drawing_all_again_leaves_the_corrected_figure_in_the_work_list(client):
     [row] = [one for one in client.get("/api/studies").json()["rows"] if one["key"] == WHOLE]
     assert row["result"]["contour_lvef"] == now["contours"]["lvef_pct"] != first["lvef_pct"]
     assert row["result"]["corrected"] is True
+
+
+TWIN = "site_p4/a4"
+
+
+def worklist(client):
+    desk_of(client).catalogue.refresh()
+    return {row["key"]: row["result"] for row in client.get("/api/studies").json()["rows"]}
+
+
+def test_of_two_studies_with_equal_pixels_only_the_corrected_one_changes(serve, tmp_path):
+    path = fill(tmp_path / "twins")
+    (path / TWIN).parent.mkdir()
+    shutil.copy(path / f"{WHOLE}.h5", path / f"{TWIN}.h5")
+    client = serve(path)
+    first = drawn(client)["contours"]
+    drawn(client, TWIN)
+    asked = {**CONTOUR, "phase": first["ed"], "how": "move", "pixels": 2}
+    now = client.post(f"{URL}/contour", json=asked).json()["contours"]
+    assert desk_of(client).content(WHOLE) == desk_of(client).content(TWIN) and now["lvef_pct"] != first["lvef_pct"]
+    twin = client.get(f"/api/studies/{TWIN}/reading").json()
+    assert twin["contours"]["lvef_pct"] == first["lvef_pct"] and twin["changes"] == []
+    rows = worklist(client)
+    assert (rows[WHOLE]["contour_lvef"], rows[WHOLE]["corrected"]) == (now["lvef_pct"], True)
+    assert (rows[TWIN]["contour_lvef"], rows[TWIN]["corrected"]) == (first["lvef_pct"], False)
+    client.post(f"/api/studies/{TWIN}/changes/contour", json={**CONTOUR, "how": "clear"})
+    again = serve(path)
+    assert again.get(f"/api/studies/{WHOLE}/reading").json()["contours"]["lvef_pct"] == now["lvef_pct"]
+    assert worklist(again)[WHOLE]["contour_lvef"] == now["lvef_pct"]
+
+
+def test_corrections_of_other_pixels_of_the_same_study_do_not_stand_and_come_back_with_the_pixels(serve, tmp_path):
+    path = fill(tmp_path / "replaced")
+    client = serve(path)
+    first = drawn(client)["contours"]
+    seen = client.get(f"/api/studies/{WHOLE}").json()["content"]
+    asked = {"which": "es", "phase": (first["es"] + 1) % 9, "content": seen}
+    now = client.post(f"{URL}/phase", json=asked).json()["contours"]
+    store = StudyStore(path, mode="a")
+    original = store.read(WHOLE)
+    frames = {cine.view: cine.frames[...].copy() for cine in original.cines}  # before the file they lie in goes
+    original = replace(original, cines=tuple(replace(cine, frames=frames[cine.view]) for cine in original.cines))
+    sax = original.cine("SAX")
+    others = tuple(cine for cine in original.cines if cine.view != sax.view)
+    store.write(replace(original, cines=(replace(sax, frames=frames[sax.view] // 2), *others)), key=WHOLE)
+    reading = client.get(f"/api/studies/{WHOLE}/reading").json()
+    assert reading["contours"] is None and reading["changes"] == []
+    assert drawn(client)["contours"]["es"] == first["es"] and not worklist(client)[WHOLE]["corrected"]
+    for change, more in (("phase", {}), ("undo", {}), ("contour", {**CONTOUR, "how": "clear"})):
+        answer = client.post(f"{URL}/{change}", json={**asked, **more})
+        assert answer.status_code == 409 and "replaced" in answer.json()["error"]
+    assert len(lines(client)) == 1
+    store.write(original, key=WHOLE)
+    assert client.get(f"/api/studies/{WHOLE}/reading").json()["contours"]["lvef_pct"] == now["lvef_pct"]
+    assert worklist(client)[WHOLE]["corrected"] is True
+
+
+def test_what_was_read_of_a_study_that_is_replaced_meanwhile_is_not_kept(serve, tmp_path, monkeypatch):
+    path = fill(tmp_path / "meanwhile")
+    client = serve(path)
+    desk = desk_of(client)
+    content, real = desk.content(LONG), type(desk.engines.predictor).__call__
+
+    def slow(self, study):
+        found = real(self, study)
+        store = StudyStore(path, mode="a")
+        store.write(replace(store.read(LONG), age=41.0), key=LONG)
+        return found
+
+    monkeypatch.setattr(type(desk.engines.predictor), "__call__", slow)
+    job = done(client, client.post("/api/jobs", json={"kind": "predict", "keys": [LONG]}))
+    assert job.state == "failed" and "replaced" in job.message
+    assert desk.results.prediction(content) is None and desk.results.prediction(desk.content(LONG)) is None

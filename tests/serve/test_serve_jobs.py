@@ -11,6 +11,7 @@ from cardiolens.errors import InputError, StoreError
 from cardiolens.serve import make_app
 from cardiolens.serve.engines import Engines
 from cardiolens.serve.jobs import Jobs
+from cardiolens.serve.results import Results
 from drawn_phantom import Oracle
 
 
@@ -52,10 +53,10 @@ def test_one_study_that_fails_is_named_and_the_others_are_done(client, monkeypat
     desk = desk_of(client)
     real = desk.results.predict
 
-    def predict(study, content):
+    def predict(study, content, check):
         if content == desk.content(LONG):
             raise StoreError("pixels are damaged")
-        return real(study, content)
+        return real(study, content, check)
 
     monkeypatch.setattr(desk.results, "predict", predict)
     job = done(client, client.post("/api/jobs", json={"kind": "predict", "keys": [WHOLE, LONG, OTHER]}))
@@ -174,3 +175,36 @@ def test_a_second_server_in_the_same_folder_is_refused_until_the_first_has_ended
         make_app(settings, engines)
     desk_of(client).close()
     make_app(settings, engines).state.desk.close()
+
+
+def test_an_answer_names_the_first_studies_of_a_job_and_counts_all(client):
+    desk, keys = desk_of(client), [f"site_p{i}/a{i}" for i in range(500)]
+    desk.jobs.workers = {
+        "predict": lambda asked, tell: ("done", {"keys": keys[:400], "failed": dict.fromkeys(keys, "why")})
+    }
+    job = desk.jobs.wait(desk.jobs.add("predict", {"keys": keys}).id)
+    answer = client.get(f"/api/jobs/{job.id}")
+    told = answer.json()
+    assert (told["asked"]["studies"], told["result"]["studies"], told["result"]["failures"]) == (500, 400, 500)
+    assert told["asked"]["keys"] == told["result"]["keys"] == list(told["result"]["failed"]) == keys[:20]
+    assert len(answer.content) < 3000 and len(desk.jobs.get(job.id).result["keys"]) == 400
+
+
+def test_figures_of_the_work_list_are_appended_and_outlive_a_kill_in_the_middle_of_a_line(tmp_path):
+    class Named:
+        reads, draws = "video", "drawer"
+
+    held = Results(tmp_path, Named())
+    for i in range(300):
+        held._put_short(("", f"c{i}"), {"lvef": float(i)})
+    inode = next(tmp_path.glob("short-*")).stat().st_ino
+    held._put_short(("k/a", "c1"), {"corrected": True})
+    assert next(tmp_path.glob("short-*")).stat().st_ino == inode  # one file that grows, not a new one a study
+    with next(tmp_path.glob("short-*")).open("ab") as out:
+        out.write(b'{"key": "", "content": "c2", "fac')
+    for _ in range(2):
+        again = Results(tmp_path, Named())
+        assert again.short("k/a", "c1") == {"lvef": 1.0, "corrected": True}
+        assert again.short("k/b", "c1") == {"lvef": 1.0} and again.short("", "c299") == {"lvef": 299.0}
+        again._put_short(("", "c2"), {"lvef": 5.0})
+    assert Results(tmp_path, Named()).short("any/key", "c2") == {"lvef": 5.0}

@@ -52,8 +52,10 @@ def test_every_page_is_served_and_none_is_kept(client, path):
 def test_figures_that_are_not_to_be_used_are_left_out_of_the_cohort_and_counted(client):
     desk = desk_of(client)
     facts = {"lvef": 12.0, "out_of_domain": True, "probability": {"myocarditis": 0.9}, "contour_lvef": 90.0}
-    desk.results._put_short(desk.content(WHOLE), {**facts, "contour_worst": "error"})
-    desk.results._put_short(desk.content(LONG), {**facts, "lvef": 55.0, "out_of_domain": False, "contour_worst": None})
+    desk.results._put_short((WHOLE, desk.content(WHOLE)), {**facts, "contour_worst": "error"})
+    desk.results._put_short(
+        (LONG, desk.content(LONG)), {**facts, "lvef": 55.0, "out_of_domain": False, "contour_worst": None}
+    )
     for name, value in (("predicted_lvef", "55"), ("probability:myocarditis", "0.9"), ("contour_lvef", "90")):
         found = client.post("/api/cohort/column", json={"name": name, "keys": [WHOLE, LONG]}).json()
         assert found["values"] == [None, value] and found["void"] == 1

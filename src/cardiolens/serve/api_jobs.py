@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -14,6 +15,7 @@ from cardiolens.serve.desk import NotFoundError
 from cardiolens.serve.jobs import Job
 from cardiolens.serve.uploads import receive
 
+_NAMED = 20  # studies of a job that an answer names
 _BINARY = {"type": "string", "format": "binary"}
 
 router = APIRouter(prefix="/api", tags=["jobs"])
@@ -91,10 +93,16 @@ async def upload(
 
 
 def _told(found: Job) -> dict[str, Any]:
-    """A job for people: how many studies, not all their names."""
-    asked = dict(found.asked)
-    keys = asked.pop("keys", None)
-    asked.pop("file", None)
-    if keys is not None:
-        asked |= {"studies": len(keys), "keys": keys[:20]}
-    return {**asdict(found), "asked": asked}
+    """A job for people: how many studies, and the first names; a page asks for this every few seconds."""
+    asked = {name: value for name, value in found.asked.items() if name != "file"}
+    return {**vars(found), "asked": _first(asked), "result": _first(found.result)}
+
+
+def _first(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """`keys` and `failed` cut to the first twenty, with `studies` and `failures` saying how many there are."""
+    out = dict(facts)
+    if "keys" in facts:
+        out |= {"studies": len(facts["keys"]), "keys": list(facts["keys"][:_NAMED])}
+    if "failed" in facts:
+        out |= {"failures": len(facts["failed"]), "failed": dict(islice(facts["failed"].items(), _NAMED))}
+    return out

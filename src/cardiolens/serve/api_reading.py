@@ -20,6 +20,7 @@ from cardiolens.study import View
 
 router = APIRouter(prefix="/api", tags=["readings"])
 
+_SEEN = Field("", max_length=64, description="`content` of the study as it was looked at; refused where it is another")
 Line = Annotated[list[tuple[float, float]], Field(max_length=20_000)]
 
 
@@ -29,6 +30,7 @@ class PhaseChange(BaseModel):
     which: Literal["ed", "es"]
     phase: int | None = Field(None, ge=0)
     reader: str = Field("", max_length=64, description="who changes it")
+    content: str = _SEEN
 
 
 class ContourChange(BaseModel):
@@ -45,6 +47,7 @@ class ContourChange(BaseModel):
     pixels: int = Field(1, ge=-10, le=10, description="move: outwards, negative for inwards")
     source: int = Field(0, ge=0, description="copy: phase to copy from")
     reader: str = Field("", max_length=64, description="who changes it")
+    content: str = _SEEN
 
     def edit(self) -> dict[str, Any]:
         """As the desk takes it."""
@@ -56,6 +59,7 @@ class Undo(BaseModel):
     """Take back the last change that stands."""
 
     reader: str = Field("", max_length=64)
+    content: str = _SEEN
 
 
 @router.get("/studies/{folder}/{accession}/reading")
@@ -88,21 +92,22 @@ def changes(key: TheKey, desk: TheDesk) -> dict[str, Any]:
 @router.post("/studies/{folder}/{accession}/changes/phase")
 def change_phase(key: TheKey, asked: PhaseChange, desk: TheDesk) -> dict[str, Any]:
     """Move end-diastole or end-systole; everything is measured anew and the change is recorded."""
-    desk.set_phase(key, asked.which, asked.phase, asked.reader)
+    desk.set_phase(key, asked.which, asked.phase, asked.reader, seen=asked.content)
     return _now(desk, key)
 
 
 @router.post("/studies/{folder}/{accession}/changes/contour")
 def change_contour(key: TheKey, asked: ContourChange, desk: TheDesk) -> dict[str, Any]:
     """Change a contour; everything is measured anew and the change is recorded."""
-    desk.set_contour(key, (asked.view.value, asked.plane, asked.phase), asked.structure, asked.edit(), asked.reader)
+    at = (asked.view.value, asked.plane, asked.phase)
+    desk.set_contour(key, at, asked.structure, asked.edit(), asked.reader, seen=asked.content)
     return _now(desk, key)
 
 
 @router.post("/studies/{folder}/{accession}/changes/undo")
 def undo(key: TheKey, asked: Undo, desk: TheDesk) -> dict[str, Any]:
     """Take back the last change that stands."""
-    desk.undo(key, asked.reader)
+    desk.undo(key, asked.reader, seen=asked.content)
     return _now(desk, key)
 
 

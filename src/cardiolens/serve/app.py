@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from cardiolens._version import __version__
 from cardiolens.errors import CardiolensError, CheckpointError, InputError
 from cardiolens.serve import api_jobs, api_reading, api_search, api_studies, pages
-from cardiolens.serve.desk import Desk, NotFoundError
+from cardiolens.serve.desk import Desk, NotFoundError, ReplacedError
 from cardiolens.serve.engines import Engines
 from cardiolens.serve.export import NoBrowserError
 from cardiolens.serve.guard import Guard, Sessions
@@ -33,6 +33,7 @@ count from 0.  Every error is `{"error": "words"}`.  Long work is a job: ask for
 """
 _STATUS: tuple[tuple[type[CardiolensError], int], ...] = (
     (NotFoundError, 404),
+    (ReplacedError, 409),
     (TooLargeError, 413),
     (WrongTypeError, 415),
     (NoBrowserError, 501),

@@ -195,7 +195,7 @@ class Catalogue:
     def row(self, key: str) -> dict[str, Any]:
         """What the work-list shows of a study."""
         facts = self.facts(key)
-        short = self.results.short(facts["content"])
+        short = self.results.short(key, facts["content"])
         return {
             "key": key,
             **{name: self.value(key, name) for name in _TRAITS},
@@ -212,7 +212,7 @@ class Catalogue:
         if name == "key":
             return key
         if name.startswith("predicted_") or name.startswith("contour_"):
-            short = self.results.short(self._facts.get(key, {}).get("content", ""))
+            short = self.results.short(key, self._facts.get(key, {}).get("content", ""))
             return short.get("lvef") if name == "predicted_lvef" else short.get(name)
         if name in self._labels.columns and key in self._labels.index:
             value = self._labels.at[key, name]
@@ -262,7 +262,7 @@ class Catalogue:
         )
         for answer, there in wanted:
             if answer is not None:
-                yield lambda key, a=answer, t=there: t(self.results.short(self.facts(key)["content"])) is a  # type: ignore[misc]
+                yield lambda key, a=answer, t=there: t(self.results.short(key, self.facts(key)["content"])) is a  # type: ignore[misc]
 
     def _searched(self, key: str) -> str:
         return f"{key} {self.value(key, 'conditions') or ''} {self.value(key, 'site') or ''}".lower()

@@ -10,7 +10,6 @@ import base64
 import datetime as dt
 import json
 import logging
-import os
 import threading
 import zlib
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cardiolens.errors import InputError
-from cardiolens.store.atomic import disk_errors
+from cardiolens.store.atomic import append_whole, disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -117,15 +116,7 @@ class Journal:
     def _append(self, line: bytes) -> None:
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as out:
-                start = out.tell()
-                try:
-                    out.write(line)
-                    out.flush()
-                    os.fsync(out.fileno())
-                except OSError:
-                    os.ftruncate(out.fileno(), start)  # half a line would spoil the next
-                    raise
+            append_whole(self.path, line)
 
     def _read(self) -> list[dict[str, Any]]:
         """Every whole line; half a line that a killed server left at the end is cut off."""

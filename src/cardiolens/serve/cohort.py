@@ -124,7 +124,7 @@ def values_of(desk: Desk, name: str, keys: Sequence[str]) -> pd.Series:
     catalogue = desk.catalogue
     kind, _, condition = name.partition(":")
     if kind in ("probability", "score") and condition:
-        shorts = [desk.results.short(catalogue.facts(key)["content"]).get(kind, {}) for key in keys]
+        shorts = [desk.results.short(key, catalogue.facts(key)["content"]).get(kind, {}) for key in keys]
         values = [
             None if is_void(desk, key, name) else short.get(condition) for key, short in zip(keys, shorts, strict=True)
         ]
@@ -142,7 +142,7 @@ def is_void(desk: Desk, key: str, name: str) -> bool:
     """Whether a study has a figure of that name that is not to be used: out of domain, or flagged as an error."""
     if name not in PREDICTED and not name.startswith(("probability:", "score:")):
         return False
-    short = desk.results.short(desk.catalogue.facts(key)["content"])
+    short = desk.results.short(key, desk.catalogue.facts(key)["content"])
     if name == "contour_lvef":
         return short.get("contour_worst") == "error"
     return short.get("out_of_domain") is True

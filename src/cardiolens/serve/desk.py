@@ -46,6 +46,10 @@ class NotFoundError(InputError):
     """No study, view, plane or job of that name."""
 
 
+class ReplacedError(InputError):
+    """The study has other images or data than those that were looked at."""
+
+
 class Desk:
     """What the pages work on.
 
@@ -72,7 +76,7 @@ class Desk:
         self.frames = Frames(self.store)
         self.jobs = Jobs(work / "jobs", workers_of(self))
         self.index_held: tuple[int, EmbeddingIndex] | None = None
-        self._open: OrderedDict[tuple[str, int], SegmentResult] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str, int], SegmentResult] = OrderedDict()
         self._editing = threading.RLock()
 
     def start(self) -> None:
@@ -121,6 +125,13 @@ class Desk:
             raise StoreError(str(facts.get("trouble") or f"{key} cannot be read"))
         return str(facts["content"])
 
+    def unchanged(self, key: str, content: str) -> None:
+        """Raises `ReplacedError` where a study no longer has that content; an empty one is not asked about."""
+        if content and self.content(key) != content:
+            raise ReplacedError(
+                f"{key} has been replaced in the store by other images or data; load the page again and look at it anew"
+            )
+
     def cine_shape(self, key: str, view: str) -> list[int]:
         """(slice, time, row, col) of a view; `NotFoundError` where the study has no such view."""
         shapes = self.catalogue.facts(key)["views"]
@@ -146,17 +157,18 @@ class Desk:
     def contours(self, key: str) -> SegmentResult | None:
         """Contours and figures of a study with the changes of people; None where it is not drawn yet."""
         content = self.content(key)
-        edited = self.edited(key)
+        edited = self.journal.edited(key, content, str(self.engines.draws))
         last = edited.history[-1]["id"] if edited.history else 0
         with self._editing:
-            if (content, last) in self._open:
-                return self._open[content, last]
+            if (key, content, last) in self._open:
+                return self._open[key, content, last]
             study = self.store.read(key)
             kept = self.results.drawn(study, content)
             if kept is None:
                 return None
-            result = self._measured(study, content, kept, edited)
-            self._open[content, last] = result
+            result = self._measured(key, study, content, kept, edited)
+            self.unchanged(key, content)  # the pixels are read when they are used
+            self._open[key, content, last] = result
             while len(self._open) > _MOST_OPEN:
                 self._open.popitem(last=False)
         return result
@@ -165,22 +177,24 @@ class Desk:
         """What people changed in a study."""
         return self.journal.edited(key, self.content(key), str(self.engines.draws))
 
-    def _measured(self, study: Study, content: str, kept: Kept, edited: Edited) -> SegmentResult:
+    def _measured(self, key: str, study: Study, content: str, kept: Kept, edited: Edited) -> SegmentResult:
         corrections = [
-            self._correction(one, content, edited)
+            self._correction(key, one, content, edited)
             for one in kept.segmentations
             if any(view == str(one.view) for view, *_ in edited.planes)
         ]
         return segment_study(study, kept, corrections=corrections, ed=edited.ed, es=edited.es)
 
-    def _correction(self, drawn: Segmentation, content: str, edited: Edited) -> Correction:
-        """The mask file of a view with the planes that people changed; it lies beside the results."""
+    def _correction(self, key: str, drawn: Segmentation, content: str, edited: Edited) -> Correction:
+        """The mask file of a view with the planes that people changed; it lies beside the results, one a key."""
         labels = drawn.labels.copy()
         for (view, plane, phase), own in edited.planes.items():
             if view == str(drawn.view):
                 labels[plane, phase] = own
         packed = encode_masks(Segmentation(drawn.cine, labels, drawn.structures, None, drawn.source))
-        path = self.results.path(content, f"corrected_{drawn.view}.nii.gz")
+        path = self.results.path(
+            content, f"corrected_{hashlib.sha256(key.encode()).hexdigest()[:16]}_{drawn.view}.nii.gz"
+        )
         with disk_errors(path):
             write_whole(path, packed)
         return Correction(drawn.view, path, None, hashlib.sha256(packed).hexdigest())
@@ -195,9 +209,14 @@ class Desk:
             raise NotFoundError(f"nothing is drawn on {view} of this study")
         return found.labels
 
-    def set_phase(self, key: str, which: str, phase: int | None, reader: str) -> None:
-        """Choose end-diastole ("ed") or end-systole ("es"), from 0; None gives back the phase found."""
+    def set_phase(self, key: str, which: str, phase: int | None, reader: str, *, seen: str = "") -> None:
+        """Choose end-diastole ("ed") or end-systole ("es"), from 0; None gives back the phase found.
+
+        Args:
+            seen: content of the study that it was chosen on; `ReplacedError` where it is another now.
+        """
         with self._editing:
+            self.unchanged(key, seen)
             result, edited = self._changeable(key), self.edited(key)
             phases = self.cine_shape(key, View.SAX.value)[1]
             if phase is not None and not 0 <= phase < phases:
@@ -214,7 +233,14 @@ class Desk:
             self._record(key, f"{which}_phase", before=before, after=phase, reader=reader)
 
     def set_contour(
-        self, key: str, at: tuple[str, int, int], structure: str, edit: Mapping[str, Any], reader: str
+        self,
+        key: str,
+        at: tuple[str, int, int],
+        structure: str,
+        edit: Mapping[str, Any],
+        reader: str,
+        *,
+        seen: str = "",
     ) -> None:
         """Change one structure on one plane at one phase.
 
@@ -223,9 +249,11 @@ class Desk:
             edit: {"how": "line", "lines": ...}, {"how": "brush" or "erase", "points": ..., "radius": ...},
                 {"how": "move", "pixels": ...}, {"how": "clear"}, {"how": "copy", "phase": ...} (every structure), or
                 {"how": "model"} (as the model drew it, every structure).
+            seen: as for `set_phase`.
         """
         view, plane, phase = at
         with self._editing:
+            self.unchanged(key, seen)
             result = self._changeable(key)
             found = result.segmentation(view)
             if found is None:
@@ -271,9 +299,10 @@ class Desk:
             return np.asarray(drawn.labels[plane, phase])
         raise InputError(f"no edit called {how!r}")
 
-    def undo(self, key: str, reader: str) -> None:
-        """Take back the last change that stands; `InputError` where there is none."""
+    def undo(self, key: str, reader: str, *, seen: str = "") -> None:
+        """Take back the last change that stands; `InputError` where there is none; `seen` as for `set_phase`."""
         with self._editing:
+            self.unchanged(key, seen)
             live = self.edited(key).live
             if not live:
                 raise InputError("there is no change to take back")
@@ -306,7 +335,7 @@ class Desk:
                 )
             raise
         if result is not None:
-            self.results.put_contours(self.content(key), result)
+            self.results.put_contours(key, self.content(key), result)
 
     # --- files ---------------------------------------------------------------------------------------------------
 

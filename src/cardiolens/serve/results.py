@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,21 +18,28 @@ from cardiolens.errors import CardiolensError, InputError, StoreError
 from cardiolens.findings import Prediction
 from cardiolens.serve.engines import Engines
 from cardiolens.serve.packing import Kept, pack_contours, pack_prediction, unpack_contours, unpack_prediction
-from cardiolens.store.atomic import disk_errors, write_whole
+from cardiolens.store.atomic import append_whole, disk_errors, write_whole
 from cardiolens.study import Study
 
+log = logging.getLogger(__name__)
+
 _NORMAL = "normal"  # a label among the conditions, and no finding
+_MOST_LINES = 4  # of a study, on the average, before the file is written anew
+_Whose = tuple[str, str]  # key and content of a study; key "" for what every study of that content has
 Progress = Callable[[str, int, int], None]
+Check = Callable[[], None]
 
 
 class Results:
-    """Predictions and contours of the studies of one store, by content of the study and hash of the model."""
+    """Predictions and contours of the studies of one store, by content of the study and hash of the model.
+
+    What people change belongs to one study: it is kept by its key as well, for another key may have the same content.
+    """
 
     def __init__(self, folder: Path, engines: Engines) -> None:
         self.folder, self.engines = folder, engines
-        self._short: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        self._read_short()
+        self._short = self._read_short()
 
     # --- predictions ---------------------------------------------------------------------------------------------
 
@@ -40,16 +48,21 @@ class Results:
         path = self._path(content, self.engines.reads, "prediction.npz")
         return unpack_prediction(path.read_bytes()) if path.is_file() else None
 
-    def predict(self, study: Study, content: str) -> Prediction:
-        """The kept prediction, else a new one, which is kept."""
+    def predict(self, study: Study, content: str, check: Check = lambda: None) -> Prediction:
+        """The kept prediction, else a new one, which is kept.
+
+        Args:
+            check: raises where the study no longer has that content; asked before anything is kept.
+        """
         found = None
         with contextlib.suppress(StoreError):  # damaged: made anew
             found = self.prediction(content)
         if found is None:
             with self.engines.lock:
                 found = self.engines.predictor(study)
+            check()
             self._write(self._path(content, self.engines.reads, "prediction.npz"), pack_prediction(found))
-        self._put_short(content, _short_prediction(found))
+        self._put_short(("", content), _short_prediction(found))
         return found
 
     # --- contours ------------------------------------------------------------------------------------------------
@@ -61,8 +74,12 @@ class Results:
         path = self._path(content, self.engines.draws, "contours.npz")
         return unpack_contours(path.read_bytes(), study) if path.is_file() else None
 
-    def draw(self, study: Study, content: str, progress: Progress) -> SegmentResult:
-        """Draw a study, unless it is drawn, and keep it; the result is without the changes of people."""
+    def draw(self, study: Study, content: str, progress: Progress, check: Check = lambda: None) -> SegmentResult:
+        """Draw a study, unless it is drawn, and keep it; the result is without the changes of people.
+
+        Args:
+            check: as for `predict`.
+        """
         segmenter = self.engines.segmenter
         if segmenter is None:
             raise InputError(self.engines.no_segmenter)
@@ -70,43 +87,61 @@ class Results:
         with contextlib.suppress(StoreError):  # damaged: drawn anew
             kept = self.drawn(study, content)
         result = segment_study(study, kept if kept is not None else segmenter, progress=progress)
+        check()
         if kept is None:
             packed = pack_contours(result.segmentations, result.skipped, segmenter)
             self._write(self._path(content, str(self.engines.draws), "contours.npz"), packed)
         return result
 
-    def put_contours(self, content: str, result: SegmentResult) -> None:
-        """Keep the figures of contours for the work-list."""
+    def put_contours(self, key: str, content: str, result: SegmentResult) -> None:
+        """Keep the figures of a study's contours, corrected or not, for the work-list."""
         measures = result.measures
         self._put_short(
-            content,
+            (key, content),
             {"contour_lvef": measures.lvef_pct, "contour_worst": result.worst, "corrected": bool(result.changes)},
         )
 
     # --- short figures for the work-list ---------------------------------------------------------------------------
 
-    def short(self, content: str) -> dict[str, Any]:
+    def short(self, key: str, content: str) -> dict[str, Any]:
         """What the work-list shows of the results of a study; empty where there are none."""
-        return self._short.get(content, {})
+        return {**self._short.get(("", content), {}), **self._short.get((key, content), {})}
 
     def _short_path(self) -> Path:
         both = f"{self.engines.reads} {self.engines.draws}"
-        return self.folder / f"short-{hashlib.sha256(both.encode()).hexdigest()[:16]}.json"
+        return self.folder / f"short-{hashlib.sha256(both.encode()).hexdigest()[:16]}.jsonl"
 
-    def _read_short(self) -> None:
-        try:
-            found = json.loads(self._short_path().read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = {}
-        self._short = found if isinstance(found, dict) else {}
+    def _read_short(self) -> dict[_Whose, dict[str, Any]]:
+        """The lines added up; written anew where a killed server left half a line, or most are outdated."""
+        path = self._short_path()
+        if not path.is_file():
+            return {}
+        found: dict[_Whose, dict[str, Any]] = {}
+        content = path.read_bytes()
+        lines = content.splitlines()
+        damaged = bool(content) and not content.endswith(b"\n")
+        for line in lines:
+            try:
+                one = json.loads(line)
+                found.setdefault((str(one["key"]), str(one["content"])), {}).update(one["facts"])
+            except (ValueError, KeyError, TypeError):
+                damaged = True
+        if damaged or len(lines) > _MOST_LINES * len(found):
+            if damaged:
+                log.warning("%s: damaged lines are left out; reading those studies again brings them back", path)
+            self._write(path, b"".join(_short_line(whose, facts) for whose, facts in found.items()))
+        return found
 
-    def _put_short(self, content: str, facts: dict[str, Any]) -> None:
+    def _put_short(self, whose: _Whose, facts: dict[str, Any]) -> None:
+        """Add a line; what it says can be made anew from the results, so it is not flushed to the disk."""
         with self._lock:
-            old = self._short.get(content, {})
+            old = self._short.get(whose, {})
             if {**old, **facts} == old:
                 return
-            self._short = {**self._short, content: {**old, **facts}}
-            self._write(self._short_path(), json.dumps(self._short).encode())
+            path = self._short_path()
+            with disk_errors(path):
+                append_whole(path, _short_line(whose, facts), flush=False)
+            self._short[whose] = {**old, **facts}
 
     # --- files -----------------------------------------------------------------------------------------------------
 
@@ -120,6 +155,10 @@ class Results:
     def _write(self, path: Path, content: bytes) -> None:
         with disk_errors(path):
             write_whole(path, content)
+
+
+def _short_line(whose: _Whose, facts: dict[str, Any]) -> bytes:
+    return json.dumps({"key": whose[0], "content": whose[1], "facts": facts}, separators=(",", ":")).encode() + b"\n"
 
 
 def _short_prediction(prediction: Prediction) -> dict[str, Any]:

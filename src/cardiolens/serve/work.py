@@ -47,15 +47,16 @@ def segment(desk: Desk, asked: Mapping[str, Any], tell: Tell) -> tuple[str, Mapp
 
 
 def _predict(desk: Desk, key: str) -> None:
-    desk.results.predict(desk.store.read(key), desk.content(key))
+    content = desk.content(key)
+    desk.results.predict(desk.store.read(key), content, lambda: desk.unchanged(key, content))
 
 
 def _draw(desk: Desk, key: str, tell: Tell) -> None:
     content = desk.content(key)
-    result = desk.results.draw(desk.store.read(key), content, tell)
+    result = desk.results.draw(desk.store.read(key), content, tell, lambda: desk.unchanged(key, content))
     if desk.edited(key).live:  # the work-list shows what people corrected, not what was first drawn
         result = desk.contours(key) or result
-    desk.results.put_contours(content, result)
+    desk.results.put_contours(key, content, result)
 
 
 def _each(desk: Desk, asked: Mapping[str, Any], tell: Tell, done_word: str, do: Any) -> tuple[str, Mapping[str, Any]]:

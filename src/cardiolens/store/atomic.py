@@ -50,6 +50,27 @@ def write_whole(path: Path, content: bytes) -> None:
     _flush_folder(path.parent)
 
 
+def append_whole(path: Path, content: bytes, *, flush: bool = True) -> None:
+    """Append to a file that is made if absent, all or nothing while the process lives.
+
+    Args:
+        flush: to the disk, so that it survives a crash of the machine.
+
+    Raises:
+        OSError: the file is as it was; half a line would spoil the next.
+    """
+    with path.open("ab") as out:
+        start = out.tell()
+        try:
+            out.write(content)
+            out.flush()
+            if flush:
+                os.fsync(out.fileno())
+        except OSError:
+            os.ftruncate(out.fileno(), start)
+            raise
+
+
 def temporary_beside(path: Path) -> Path:
     """A name in the same folder for what is being written; `is_leftover` tells from it whether the writer is gone."""
     return path.parent / f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{PART}"

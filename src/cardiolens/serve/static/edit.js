@@ -91,6 +91,9 @@ export class Edit {
 
   // --- to the server
 
+  // Who changes what: the study as it was loaded, which may have been replaced since.
+  who() { return { reader: this.reader, content: this.player.study.content }; }
+
   async apply(edit) {
     const view = this.player.active;
     if (this.busy || !view) return;
@@ -98,7 +101,7 @@ export class Edit {
     this.node.classList.add("busy");
     try {
       const reading = await send(ofStudy(this.player.study.key, "/changes/contour"),
-        { view: view.name, plane: view.plane, phase: view.phase, structure: this.structure, reader: this.reader, ...edit });
+        { view: view.name, plane: view.plane, phase: view.phase, structure: this.structure, ...this.who(), ...edit });
       view.forget(view.plane);
       this.done(reading);
     } catch (error) { toast(error.message, "error"); }
@@ -109,13 +112,13 @@ export class Edit {
 
   async phase(which, phase) {
     try {
-      this.done(await send(ofStudy(this.player.study.key, "/changes/phase"), { which, phase, reader: this.reader }));
+      this.done(await send(ofStudy(this.player.study.key, "/changes/phase"), { which, phase, ...this.who() }));
     } catch (error) { toast(error.message, "error"); this.done(null); }
   }
 
   async undo() {
     try {
-      const reading = await send(ofStudy(this.player.study.key, "/changes/undo"), { reader: this.reader });
+      const reading = await send(ofStudy(this.player.study.key, "/changes/undo"), this.who());
       for (const view of this.player.views) view.forget();
       this.done(reading);
       toast("Taken back.");

@@ -32,7 +32,8 @@ async function take(files, limit) {
     const job = await sent(file);
     const ended = await watch(job.id, (now) => fill(told, h("p", {}, now.message), h("progress", now.total ? { max: now.total, value: now.done } : {})));
     if (ended.state !== "done") throw new Error(ended.message);
-    fill(told, h("p", { class: "note info" }, ended.message), h("ul", {}, ended.result.keys.map((key) => h("li", {}, h("a", { href: pageOf(key) }, key)))));
+    fill(told, h("p", { class: "note info" }, ended.message), h("ul", {}, ended.result.keys.map((key) => h("li", {}, h("a", { href: pageOf(key) }, key))),
+      ended.result.studies > ended.result.keys.length ? h("li", {}, `and ${ended.result.studies - ended.result.keys.length} more: `, h("a", { href: "/" }, "the work-list")) : null));
   } catch (error) { fill(told, h("p", { class: "note error", role: "alert" }, error.message)); }
 }
 
