@@ -262,3 +262,14 @@ def test_an_image_without_a_uid_is_a_series_that_is_not_whole(server, sets, tmp_
     monkeypatch.setattr(WebArchive, "images", lambda self, series, only=None: iter([nameless]))
     rows = fetch(server, tmp_path, "Sandoval", attempts=1)
     assert all(row.failed and "without SOPInstanceUID" in row.why for row in rows)
+
+
+def test_the_folder_is_the_owners_alone_and_what_is_wrong_with_it_is_said(server, tmp_path):
+    fetch(server, tmp_path / "out" / "pulled")
+    assert (tmp_path / "out" / "pulled").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DiskError, match="cannot write"):
+        fetch(server, tmp_path / "file")
+    (tmp_path / "out" / "pulled" / "pulled.csv").write_bytes(b"\xff\xfe series")
+    with pytest.raises(ReadError, match=r"pulled\.csv cannot be read"):
+        fetch(server, tmp_path / "out" / "pulled")

@@ -88,7 +88,8 @@ def pull(
 
     Raises:
         ReadError: the server cannot be reached, refuses, or has nothing that matches.
-        DiskError: no room; what is there is whole.
+        ReadError: or the table of earlier calls is damaged.
+        DiskError: no room, or the folder cannot be written; what is there is whole.
     """
     key = load_key()
     progress("asking", 0, 0)
@@ -100,6 +101,8 @@ def pull(
         raise ReadError(
             f"{archive.url}: no study{kind} matches {what or 'at all'}; look it up in the archive's own pages"
         )
+    with disk_errors(out):
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)  # the images name the patients
     total = sum(one.images or 0 for one in found)
     rows: list[Pulled] = []
     done = 0
@@ -208,8 +211,11 @@ def _write_table(out: Path, rows: list[Pulled]) -> None:
     fields = ["study", "series", "modality", "images", "why"]
     table: dict[str, dict[str, str]] = {}
     if path.is_file():
-        with path.open(newline="", encoding="utf-8") as earlier:
-            table = {row["series"]: row for row in csv.DictReader(earlier) if set(fields) <= set(row)}
+        try:
+            with path.open(newline="", encoding="utf-8") as earlier:
+                table = {row["series"]: row for row in csv.DictReader(earlier) if set(fields) <= set(row)}
+        except (OSError, ValueError, csv.Error) as error:
+            raise ReadError(f"{path} cannot be read ({error}); move it away and run again") from error
     for row in rows:
         table[row.series] = {name: str(getattr(row, name)) for name in fields}
     target = io.StringIO()
