@@ -76,9 +76,9 @@ def test_no_more_associations_than_allowed(running):
         with sender(port) as second:
             assert not second.is_established
     until = time.monotonic() + 5
-    while not echoes(port) and time.monotonic() < until:
+    while not (again := echoes(port)) and time.monotonic() < until:
         time.sleep(0.05)
-    assert echoes(port)
+    assert again
 
 
 def talk(port: int, *parts: bytes) -> bytes:

@@ -61,7 +61,9 @@ def node(
         typer.Option(min=0.0, help="Seconds to wait for the rest, where the headers announce more images than came."),
     ] = 300.0,
     keep: Annotated[bool, typer.Option("--keep", help="Keep images and results after sending.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Begin failed studies anew.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Begin failed studies anew, and send again what the archive refused.")
+    ] = False,
     max_images: Annotated[int, typer.Option(min=1, help="Most images of one study.")] = 20_000,
     max_associations: Annotated[int, typer.Option(min=1, help="Most senders at once.")] = 8,
     min_free: Annotated[float, typer.Option(min=0.0, help="GiB that must stay free on the spool's disk.")] = 2.0,
@@ -74,7 +76,8 @@ def node(
 
     A study is read when nothing more came for --quiet seconds. Sent back, into the patient's study: a Structured
     Report, DICOM SEG of the contours, and a secondary capture with the key figures on one page. What the archive does
-    not take is sent again, with pauses up to ten minutes. Stopped or killed, the node goes on where it was.
+    not take is sent again, with pauses up to ten minutes; one object that it refuses for a day (150 times) is given up,
+    and the study is "partly sent". Stopped or killed, the node goes on where it was.
 
     STORE holds the images as they came, patient included, until the results are in the archive; folder names, the
     journal and the log carry pseudonyms only. A study that fails is kept, with its reason in --status.
@@ -116,7 +119,7 @@ def node(
     settings = Settings(door.aet, to, quiet=quiet, stall=stall, keep=keep)
     running = Node(spool, reader, settings, progress=_told)
     if retry:
-        typer.echo(f"{running.retry()} failed studies begun anew", err=True)
+        typer.echo(f"{running.retry()} failed or partly sent studies begun anew", err=True)
     typer.echo(
         f"{door.aet} listens on {host}:{service.port}, takes from {', '.join(callers)}, sends to {to}.  "
         "Research use only, not a medical device.  Ctrl-C ends it.",

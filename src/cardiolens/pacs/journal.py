@@ -17,6 +17,7 @@ STATES = {
     "reading": "is being read by the model",
     "sending": "results are made and are on their way",
     "sent": "results are in the archive",
+    "partly sent": "the archive refused some results every time; they are kept, and --retry sends them again",
     "failed": "no result; the reason stands beside; the images are kept",
 }
 _WHAT = "a study in the spool of cardiolens node; holds no identifiers"
@@ -36,6 +37,8 @@ class Entry:
         begun: how often reading was begun; more than twice without an end means that it kills the node.
         made: when the results were had.
         results, sent: names of result files, and of those that the archive has taken.
+        refusals: how often the archive refused a result file; given_up: those that are not sent again, and what was
+            said of them.
         read: names of the images that the results were made from.
         summary: figures, for the table of studies.
         notes: what the results say of themselves.
@@ -54,6 +57,8 @@ class Entry:
     made: float | None = None
     results: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
+    refusals: dict[str, int] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
     read: list[str] = field(default_factory=list)
     summary: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -64,6 +69,12 @@ class Entry:
         content = json.dumps({"what": _WHAT, **asdict(self)}, indent=1) + "\n"
         with disk_errors(path):
             write_whole(path, content.encode("utf-8"))
+
+    def to_send(self) -> None:
+        """All results that the archive has not taken are to be sent, as if for the first time."""
+        self.state, self.reason = "sending", ""
+        self.refusals, self.given_up = {}, {}
+        self.attempts, self.next_try = 0, 0.0
 
     def arrived(self, now: float, images: int, expected: int | None) -> None:
         """An image came: what was found before no longer holds for the whole study."""

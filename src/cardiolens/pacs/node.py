@@ -17,7 +17,7 @@ from pydicom.errors import InvalidDicomError
 from cardiolens.dicom.deid import Scrubber
 from cardiolens.errors import CardiolensError, StoreError
 from cardiolens.pacs.journal import Entry
-from cardiolens.pacs.send import Peer, SendError, send
+from cardiolens.pacs.send import Peer, RefusedError, SendError, send
 from cardiolens.pacs.spool import IMAGES, RESULTS, Spool
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0  # seconds between tries to send
+_MOST_REFUSALS = 150  # tries of an object that the archive refuses: about a day
 _DOUBLINGS = 10  # more would overflow after a week, and the pause is at its longest before
 _CAUSES = 5  # of an error that are logged
 _MOST_BEGUN = 3  # a study that ended the process so often is not begun again
@@ -100,12 +101,15 @@ class Node:
         return False
 
     def retry(self) -> int:
-        """Let every failed study be read again; how many there are."""
-        failed = [entry for entry in self.spool.entries.values() if entry.state == "failed"]
-        for entry in failed:
-            entry.state, entry.reason, entry.begun = "receiving", "", 0
+        """Let every failed study be read again, and what an archive refused be sent again; how many there are."""
+        open_ = [entry for entry in self.spool.entries.values() if entry.state in ("failed", "partly sent")]
+        for entry in open_:
+            if entry.state == "failed":
+                entry.state, entry.reason, entry.begun = "receiving", "", 0
+            else:
+                entry.to_send()
             self._saved(entry)
-        return len(failed)
+        return len(open_)
 
     def _is_ready(self, entry: Entry, now: float) -> bool:
         """Whether a study is complete, or has been waited for long enough."""
@@ -165,16 +169,15 @@ class Node:
             except CardiolensError as error:
                 self._failed(entry, str(error), images)
                 return
-            entry.state, entry.reason = "sending", ""
-            entry.results, entry.sent = list(work.results.files), []
+            entry.to_send()
+            entry.results, entry.sent, entry.begun = list(work.results.files), [], 0
             entry.read, entry.summary, entry.notes = images, work.summary, list(work.results.notes)
-            entry.attempts, entry.next_try, entry.begun = 0, 0.0, 0
             self._saved(entry)
 
     def _send(self, entry: Entry) -> None:
-        """Send what the archive has not taken yet; later again where it does not."""
+        """Send what the archive has not taken yet; later again where it does not, and a refused object not for ever."""
         settings = self.settings
-        left = [name for name in entry.results if name not in entry.sent]
+        left = [name for name in entry.results if name not in entry.sent and name not in entry.given_up]
 
         def stored(path: Path) -> None:
             entry.sent.append(path.name)
@@ -185,21 +188,44 @@ class Node:
             send([folder / name for name in left], settings.to, calling=settings.aet, stored=stored)
         except (SendError, OSError, InvalidDicomError) as error:  # the last: a result damaged on the disk
             with self.spool.lock:
-                pause = min(_FIRST_PAUSE * 2 ** min(entry.attempts, _DOUBLINGS), _LONGEST_PAUSE)
-                entry.attempts += 1
-                entry.next_try = self._clock() + pause
-                entry.reason = self._clean(entry, str(error))
-                self._saved(entry)
-            logger.warning("study %s not sent, again in %.0f s: %s", entry.study, pause, entry.reason)
-            return
+                if not self._is_over(entry, error):
+                    return self._later(entry, error)
         with self.spool.lock:
-            if entry.state != "sending":  # more images came meanwhile
-                return
-            entry.state, entry.reason = "sent", ""
-            if not settings.keep:
-                self.spool.forget(entry, results=True)
-            self._saved(entry)
-        logger.info("study %s: %d results sent", entry.study, len(entry.results))
+            if entry.state == "sending":  # else more images came meanwhile
+                self._ended(entry)
+        return None
+
+    def _is_over(self, entry: Entry, error: Exception) -> bool:
+        """Count what was refused and give up what was refused too often; True where nothing is left to be sent."""
+        if not isinstance(error, RefusedError):
+            return False
+        for name, why in error.objects.items():
+            entry.refusals[name] = entry.refusals.get(name, 0) + 1
+            if entry.refusals[name] >= _MOST_REFUSALS:
+                entry.given_up[name] = f"{why}, {entry.refusals[name]} times"
+        return set(entry.results) <= {*entry.sent, *entry.given_up}
+
+    def _later(self, entry: Entry, error: Exception) -> None:
+        pause = min(_FIRST_PAUSE * 2 ** min(entry.attempts, _DOUBLINGS), _LONGEST_PAUSE)
+        entry.attempts += 1
+        entry.next_try = self._clock() + pause
+        entry.reason = self._clean(entry, str(error))
+        self._saved(entry)
+        logger.warning("study %s not sent, again in %.0f s: %s", entry.study, pause, entry.reason)
+
+    def _ended(self, entry: Entry) -> None:
+        """Everything is in the archive, or was refused too often; results that were refused are kept."""
+        entry.state = "partly sent" if entry.given_up else "sent"
+        entry.reason = self._clean(entry, "; ".join(entry.given_up.values()))
+        if not self.settings.keep:
+            try:
+                self.spool.forget(entry, results=not entry.given_up)
+            except StoreError as error:
+                entry.reason = self._clean(entry, "; ".join(filter(None, [entry.reason, f"images {error}"])))
+                logger.error("study %s: images %s", entry.study, error)
+        self._saved(entry)
+        log_ = logger.warning if entry.given_up else logger.info
+        log_("study %s: %d of %d results sent", entry.study, len(entry.sent), len(entry.results))
 
     def _failed(self, entry: Entry, reason: str, images: Sequence[str] = ()) -> None:
         with self.spool.lock:

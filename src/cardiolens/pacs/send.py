@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,16 @@ class SendError(CardiolensError):
     """The archive could not be reached, or did not take an object; sending again may help."""
 
 
-class _RefusedError(SendError):
-    """One object is not taken; others may be."""
+class RefusedError(SendError):
+    """The archive answers, and does not take some objects; the others are stored.
+
+    Attributes:
+        objects: name of a file to what was said of it.
+    """
+
+    def __init__(self, objects: Mapping[str, str]) -> None:
+        super().__init__("; ".join(objects.values()))
+        self.objects = objects
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ def send(
         seconds: to wait for an answer.
 
     Raises:
-        SendError: not reached, association refused, or files not taken; the others are stored.
+        RefusedError: files not taken; the others are stored.
+        SendError: not reached, association refused or lost; it may have taken some files.
     """
     from pynetdicom import AE
 
@@ -80,35 +89,42 @@ def send(
     association = entity.associate(to.host, to.port, ae_title=to.aet)
     try:
         if not association.is_established:
+            if association.rejected_contexts:  # it answered, and takes none of these classes
+                raise RefusedError({path.name: _not_taken(path, to) for path in files})
             raise SendError(_why_not(association, to))
-        refused = []
+        refused = {}
         for path in files:
-            try:
-                _store(association, path, to)
-            except _RefusedError as error:
-                refused.append(str(error))
+            why_not = _store(association, path, to)
+            if why_not:
+                refused[path.name] = why_not
             else:
                 stored(path)
         if refused:
-            raise SendError("; ".join(refused))
+            raise RefusedError(refused)
     finally:
         if association.is_established:
             association.release()
         entity.shutdown()
 
 
-def _store(association: object, path: Path, to: Peer) -> None:
+def _store(association: object, path: Path, to: Peer) -> str:
+    """Send one file; empty where it was taken, else why not.  `SendError` where there was no answer."""
     try:
         answer = association.send_c_store(path)  # type: ignore[attr-defined]
-    except ValueError as error:  # no presentation context for its class
-        raise _RefusedError(f"{to} does not take objects such as {path.stem}") from error
+    except ValueError:  # no presentation context for its class
+        return _not_taken(path, to)
     except (RuntimeError, OSError) as error:
         raise SendError(f"{path.stem} could not be sent to {to}: {error}") from error
     if "Status" not in answer:
         raise SendError(f"{to} gave no answer to {path.stem}; the connection was lost or timed out")
-    if answer.Status != 0 and answer.Status not in _WARNINGS:
-        # its ErrorComment is left out: free text that may name the patient, and this is logged and shown
-        raise _RefusedError(f"{to} refused {path.stem} with status 0x{answer.Status:04X}{_meaning(answer.Status)}")
+    if answer.Status == 0 or answer.Status in _WARNINGS:
+        return ""
+    # its ErrorComment is left out: free text that may name the patient, and this is logged and shown
+    return f"{to} refused {path.stem} with status 0x{answer.Status:04X}{_meaning(answer.Status)}"
+
+
+def _not_taken(path: Path, to: Peer) -> str:
+    return f"{to} does not take objects such as {path.stem}"
 
 
 def _meaning(status: int) -> str:

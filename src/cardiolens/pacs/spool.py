@@ -116,7 +116,7 @@ class Spool:
         if name not in names and len(names) >= self.max_images:
             raise SpoolFull(f"study {study} has {self.max_images} images, the most that --max-images allows")
         if study not in self.entries:
-            open_ = sum(one.state not in ("sent", "failed") for one in self.entries.values())
+            open_ = sum(one.state not in ("sent", "partly sent", "failed") for one in self.entries.values())
             if open_ >= self.max_studies:
                 raise SpoolFull(f"{open_} studies wait for results already, the most that are taken at once")
         free = shutil.disk_usage(self.path).free
@@ -143,10 +143,20 @@ class Spool:
                     path.unlink()
 
     def forget(self, entry: Entry, *, results: bool) -> None:
-        """Delete the images of a study, and its results; the journal stays and holds no identifiers."""
-        for what in (IMAGES, RESULTS) if results else (IMAGES,):
-            shutil.rmtree(self.folder(entry.study, what), ignore_errors=True)
-        self._names[entry.study] = set()
+        """Delete the images of a study, and its results; the journal stays and holds no identifiers.
+
+        Raises:
+            StoreError: the disk refuses; some of them are still there.
+        """
+        images = self.folder(entry.study, IMAGES)
+        try:
+            for folder in (images, self.folder(entry.study, RESULTS)) if results else (images,):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
+        except OSError as error:
+            raise StoreError(f"could not be deleted from the spool: {error.strerror or error}") from error
+        finally:
+            self._names[entry.study] = {path.name for path in images.glob("*.dcm")}
 
     def _take_up(self, folder: Path) -> None:
         """What an earlier process left of a study."""
