@@ -15,9 +15,9 @@ from cardiolens.html.report import study_report
 from cardiolens.hub import load_model, save_model
 from cardiolens.inference import Predictor
 from cardiolens.models.mil import GatedAttentionMIL, MILConfig, with_projection
-from cardiolens.models.torch_engine import TorchEngine
 from cardiolens.prediction import FIELDS, predict
 from cardiolens.store import StudyStore
+from cardiolens.torch_engine import TorchEngine
 from cardiolens.transforms import ClipTransform
 from synthetic_studies import beating_study
 

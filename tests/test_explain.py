@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardiolens.explain.attention import view_attention
+from cardiolens.attention import view_attention
 from cardiolens.study import View
 
 

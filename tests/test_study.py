@@ -120,3 +120,14 @@ def test_a_study_orders_its_views_and_finds_them_by_name():
 def test_a_study_holds_one_cine_a_view():
     with pytest.raises(GeometryError, match="one cine a view"):
         Study((stack(), stack()))
+
+
+def test_the_cycle_comes_from_the_trigger_times_or_not_at_all():
+    times = np.linspace(0, 900, 10)[None].repeat(2, 0)
+    frames = np.zeros((2, 10, 8, 8))
+    assert Cine(View.SAX, frames, trigger_times_ms=times).cycle_ms == pytest.approx(1000)
+    assert Cine(View.SAX, frames, trigger_times_ms=times[:, ::-1]).cycle_ms == pytest.approx(1000)
+    assert Cine(View.SAX, frames, trigger_times_ms=times * 10).cycle_ms is None
+    assert Cine(View.SAX, frames, trigger_times_ms=times * 0).cycle_ms is None
+    assert Cine(View.SAX, frames).cycle_ms is None
+    assert Cine(View.SAX, frames[:, :1], trigger_times_ms=times[:, :1]).cycle_ms is None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cardiolens.attention import ViewAttention, view_attention
 from cardiolens.errors import CheckpointError
-from cardiolens.explain.attention import ViewAttention, view_attention
 from cardiolens.study import View
 from cardiolens.text.conditions import CONDITIONS
 

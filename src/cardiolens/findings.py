@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardiolens.attention import ViewAttention
 from cardiolens.conditions import ConditionFinding
-from cardiolens.explain.attention import ViewAttention
 from cardiolens.study import View
 
 

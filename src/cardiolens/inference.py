@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cardiolens._version import __version__
+from cardiolens.attention import view_attention
 from cardiolens.clips import Cut, clips_of, cut
 from cardiolens.conditions import condition_heads, notes_on, read_conditions
 from cardiolens.engine import Engine, Values
 from cardiolens.errors import CheckpointError, NoCineError, TrainingError
-from cardiolens.explain.attention import view_attention
 from cardiolens.findings import ClipFinding, Interval, Prediction
 from cardiolens.origin import only_manufacturer
 from cardiolens.study import Study, View
@@ -263,7 +263,7 @@ def _missing(study: Study, usual: Sequence[View], lvef: bool, conditions: bool) 
 
 
 def _by_torch(model: DualEncoder, batch_size: int, device: str | torch.device) -> Engine:
-    from cardiolens.models.torch_engine import TorchEngine
+    from cardiolens.torch_engine import TorchEngine
 
     return TorchEngine(model, batch_size, device)
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cardiolens.errors import GeometryError
 
 FloatArray = npt.NDArray[np.float64]
+_PLAUSIBLE_CYCLE_MS = (250.0, 2500.0)
 
 
 class View(str, Enum):
@@ -116,6 +117,16 @@ class Cine:
     @property
     def n_phases(self) -> int:
         return self.shape[1]
+
+    @property
+    def cycle_ms(self) -> float | None:
+        """Length of the recorded heart cycle from the trigger times; None when unknown or implausible."""
+        times, low, high = self.trigger_times_ms, *_PLAUSIBLE_CYCLE_MS
+        if times is None or self.n_phases < 2:
+            return None
+        span = np.sort(times, axis=1)
+        cycle = float(np.median((span[:, -1] - span[:, 0]) * self.n_phases / (self.n_phases - 1)))
+        return cycle if low <= cycle <= high else None
 
     @property
     def has_geometry(self) -> bool:

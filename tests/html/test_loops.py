@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cardiolens.html.loops import MOST_PHASES, Sheet, all_sheets, cycle_ms, loop_data, model_field, sheets_of
+from cardiolens.html.loops import MOST_PHASES, Sheet, all_sheets, loop_data, model_field, sheets_of
 from cardiolens.study import Cine, View
 
 
@@ -83,17 +83,6 @@ def test_too_large_a_page_gets_smaller_pictures_until_it_fits():
     assert sum(len(sheet.uri) for sheet in fitted[0]) <= size // 3
     assert full[0][0].width == 192
     assert [sheet.phases for sheet in fitted[0]] == [8, 8, 8]
-
-
-def test_the_cycle_comes_from_the_trigger_times_or_not_at_all():
-    times = np.linspace(0, 900, 10)[None].repeat(2, 0)
-    frames = np.zeros((2, 10, 8, 8))
-    assert cycle_ms(Cine(View.SAX, frames, trigger_times_ms=times)) == pytest.approx(1000)
-    assert cycle_ms(Cine(View.SAX, frames, trigger_times_ms=times[:, ::-1])) == pytest.approx(1000)
-    assert cycle_ms(Cine(View.SAX, frames, trigger_times_ms=times * 10)) is None
-    assert cycle_ms(Cine(View.SAX, frames, trigger_times_ms=times * 0)) is None
-    assert cycle_ms(Cine(View.SAX, frames)) is None
-    assert cycle_ms(Cine(View.SAX, frames[:, :1], trigger_times_ms=times[:, :1])) is None
 
 
 def test_the_outline_is_the_square_that_the_transform_keeps():

@@ -24,7 +24,7 @@ def curve_figure(measures: Measures, cine: Cine | None) -> bytes | None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from cardiolens.evaluation.style import INK, STYLE
+    from cardiolens.style import INK, STYLE
 
     units = {curve.unit for curve in measures.curves.values()}
     with rc_context(STYLE):

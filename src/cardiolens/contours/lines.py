@@ -83,7 +83,6 @@ def contour_video(
         progress: called with phases done and phases in all.
     """
     from cardiolens.explain.video import to_mp4
-    from cardiolens.html.loops import cycle_ms
 
     cine = segmentation.cine
     frames = []
@@ -95,7 +94,7 @@ def contour_video(
         top = line(f"{segmentation.view}   phase {phase + 1} of {cine.n_phases}{mark}", wide, 15)
         below = line("Research use only, not a medical device", wide, 12, faint=True)
         frames.append(np.concatenate([top, widened(picture, wide), below]))
-    fps = min(cine.n_phases * 1000.0 / (cycle_ms(cine) or _NOMINAL_CYCLE_MS), 60.0)
+    fps = min(cine.n_phases * 1000.0 / (cine.cycle_ms or _NOMINAL_CYCLE_MS), 60.0)
     beats = max(1, round(_SECONDS * fps / cine.n_phases))
     progress(cine.n_phases, cine.n_phases)
     return to_mp4(np.tile(np.stack(frames), (beats, 1, 1, 1)), fps)

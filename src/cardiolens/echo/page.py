@@ -129,7 +129,7 @@ def _curve(found: BeatEF) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from cardiolens.evaluation.style import INK, STYLE
+    from cardiolens.style import INK, STYLE
 
     times: Any = found.loop.times_ms
     with rc_context(STYLE):

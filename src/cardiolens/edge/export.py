@@ -23,8 +23,8 @@ from cardiolens.errors import CheckpointError, InputError
 from cardiolens.models.domain import DomainReference, movie_statistics
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL
-from cardiolens.models.torch_engine import TorchEngine
 from cardiolens.study import Study
+from cardiolens.torch_engine import TorchEngine
 from cardiolens.transforms import ClipTransform
 
 log = logging.getLogger(__name__)

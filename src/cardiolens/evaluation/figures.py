@@ -13,7 +13,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cardiolens.evaluation.run import Evaluation, detection
-from cardiolens.evaluation.style import BLUE, GREY, INK, STYLE, VERMILLION, canvas, legend, legend_below
 from cardiolens.stats import (
     Auroc,
     bland_altman,
@@ -25,6 +24,7 @@ from cardiolens.stats import (
 from cardiolens.stats.bootstrap import resample_clusters, resample_weights
 from cardiolens.stats.inputs import BoolArray, FloatArray
 from cardiolens.stats.weighted import cumulative_counts
+from cardiolens.style import BLUE, GREY, INK, STYLE, VERMILLION, canvas, legend, legend_below
 
 _BAND_RESAMPLES = 500
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cardiolens.attention import ViewAttention, view_attention
+
 if TYPE_CHECKING:
     from cardiolens.explain.ablation import ablate, ablation_effects
-    from cardiolens.explain.attention import ViewAttention, view_attention
     from cardiolens.explain.bags import StudyClips, clips_of_store, clips_of_study
     from cardiolens.explain.groups import attention_by_condition, attention_table
     from cardiolens.explain.maps import AttentionMap, AttentionMaps, attention_maps
@@ -19,7 +20,6 @@ _WHERE = {
     "AttentionMaps": "maps",
     "Chosen": "run",
     "StudyClips": "bags",
-    "ViewAttention": "attention",
     "ablate": "ablation",
     "ablation_effects": "ablation",
     "attention_by_condition": "groups",
@@ -30,7 +30,6 @@ _WHERE = {
     "explain_store": "run",
     "explain_study": "run",
     "to_mp4": "video",
-    "view_attention": "attention",
     "write_mp4": "video",
 }
 

@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cardiolens.evaluation.style import BLUE, INK, STYLE
 from cardiolens.explain.groups import GROUPS
 from cardiolens.study import View
+from cardiolens.style import BLUE, INK, STYLE
 
 _VIEWS = [str(view) for view in View]
 _FAINT = "#555555"

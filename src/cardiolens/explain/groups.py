@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
+from cardiolens.attention import view_attention
 from cardiolens.errors import ReportError, StatsError
 from cardiolens.explain.ablation import LEAST
-from cardiolens.explain.attention import view_attention
 from cardiolens.explain.bags import Pooled, StudyClips, pool
 from cardiolens.stats import weighted
 from cardiolens.stats.bootstrap import bootstrap

@@ -279,9 +279,7 @@ def _choose(said: StudyClips, wanted: Chosen, weights: list[float] | None) -> li
 
 def _fps(cine: Cine, frames: int) -> float:
     """Frames of a clip in a second, so that a beat lasts as long as it did."""
-    from cardiolens.html.loops import cycle_ms
-
-    cycle = cycle_ms(cine)
+    cycle = cine.cycle_ms
     return 16.0 if cycle is None else frames * 1000.0 / cycle
 
 

@@ -19,7 +19,7 @@ from cardiolens.contours.study import SegmentResult
 from cardiolens.dicom.deid import Scrubber
 from cardiolens.dicom.write import COLOURS
 from cardiolens.findings import Prediction
-from cardiolens.html.loops import Sheet, all_sheets, cycle_ms, shown_phases
+from cardiolens.html.loops import Sheet, all_sheets, shown_phases
 from cardiolens.html.parts import environment, page_parts, scrubber_of, study_facts, view_facts
 from cardiolens.measures import Measures
 from cardiolens.measures.reference import INDEXED
@@ -102,7 +102,7 @@ def segment_report(study: Study, result: SegmentResult, *, name: str, created: d
     measures = result.measures
     short_axis = result.segmentation(View.SAX)
     leading = short_axis or result.segmentations[0]
-    cycle = cycle_ms(leading.cine)
+    cycle = leading.cine.cycle_ms
     phases = [int(phase) for phase in shown_phases(leading.cine)]
     return environment().get_template("segment.html").render(
         **page_parts(),

@@ -19,7 +19,6 @@ LONGEST_SIDE = 192
 MOST_PHASES = 30
 MOST_CHARACTERS = 5_000_000  # of all sheets of a page, so that it stays below 6 MB
 _QUALITIES = ((LONGEST_SIDE, 72), (LONGEST_SIDE, 50), (144, 50), (96, 40), (64, 30))
-_PLAUSIBLE_CYCLE_MS = (250.0, 2500.0)
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,6 @@ def _sheet(grey: npt.NDArray[np.uint8], width: int, height: int, quality: int) -
     picture.save(buffer, "WEBP", quality=quality, method=4)
     uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return Sheet(uri, columns, len(grey), width, height)
-
-
-def cycle_ms(cine: Cine) -> float | None:
-    """Length of the recorded heart cycle from the trigger times; None when unknown or implausible."""
-    times = cine.trigger_times_ms
-    if times is None or cine.n_phases < 2:
-        return None
-    span = np.sort(times, axis=1)
-    cycle = float(np.median((span[:, -1] - span[:, 0]) * cine.n_phases / (cine.n_phases - 1)))
-    return cycle if _PLAUSIBLE_CYCLE_MS[0] <= cycle <= _PLAUSIBLE_CYCLE_MS[1] else None
 
 
 def model_field(cine: Cine, short_side: int, crop: int) -> list[float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cardiolens.html.conditions import condition_facts
 from cardiolens.html.contours import contour_facts
-from cardiolens.html.loops import LONGEST_SIDE, MOST_PHASES, all_sheets, cycle_ms, loop_data, model_field
+from cardiolens.html.loops import LONGEST_SIDE, MOST_PHASES, all_sheets, loop_data, model_field
 from cardiolens.html.parts import environment, page_parts, scrubber_of, study_facts, view_facts
 from cardiolens.inference import Prediction
 from cardiolens.origin import is_rendered, learned_from_phantom
@@ -65,7 +65,7 @@ def study_report(
         created: when; now by default.
     """
     strike = scrubber_of(study)
-    cycles = [cycle for cycle in map(cycle_ms, study.cines) if cycle]
+    cycles = [cycle for cine in study.cines if (cycle := cine.cycle_ms)]
     cycle = sum(cycles) / len(cycles) if cycles else None
     created = created or dt.datetime.now(dt.timezone.utc)
     return (

@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cardiolens.evaluation.style import BLUE, GREY, INK, STYLE, VERMILLION
+from cardiolens.style import BLUE, GREY, INK, STYLE, VERMILLION
 
 if TYPE_CHECKING:
     from cardiolens.relations.run import Associations, Survival

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cardiolens._version import __version__
-from cardiolens.evaluation.style import PAGE_CSS
+from cardiolens.style import PAGE_CSS
 
 if TYPE_CHECKING:
     from cardiolens.relations.run import Associations, Survival

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cardiolens.evaluation.style import BLUE, INK, STYLE, VERMILLION
 from cardiolens.search.mapping import Colour, EmbeddingMap, Maps
+from cardiolens.style import BLUE, INK, STYLE, VERMILLION
 
 # Okabe & Ito, Color Universal Design (2008)
 _PALETTE = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B0A000")

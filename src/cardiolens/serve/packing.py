@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from cardiolens.attention import ViewAttention
 from cardiolens.conditions import Basis, ConditionFinding
 from cardiolens.contours import SegmenterLike
 from cardiolens.errors import CheckpointError, ReadError, StoreError
-from cardiolens.explain.attention import ViewAttention
 from cardiolens.findings import ClipFinding, Interval, Prediction
 from cardiolens.models.card import Card
 from cardiolens.segmentation import Segmentation

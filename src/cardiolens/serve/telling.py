@@ -12,7 +12,7 @@ from cardiolens.contours import SegmentResult
 from cardiolens.dicom.write import COLOURS
 from cardiolens.findings import Prediction
 from cardiolens.html.contours import GROUPS, agreement, figure_words
-from cardiolens.html.loops import cycle_ms, model_field
+from cardiolens.html.loops import model_field
 from cardiolens.html.parts import scrubber_of
 from cardiolens.html.report import band_of
 from cardiolens.origin import is_rendered, learned_from_phantom
@@ -59,7 +59,7 @@ def _cine_told(cine: Cine, strike: Strike, desk: Desk) -> dict[str, Any]:
         "spacing_mm": list(cine.spacing_mm) if cine.spacing_mm else None,
         "positions_mm": None if at is None else [round(float(v - at[0]), 1) for v in at],
         "times_ms": None if times is None else [round(float(v), 1) for v in times.mean(0)],
-        "cycle_ms": cycle_ms(cine),
+        "cycle_ms": cine.cycle_ms,
         "field": model_field(cine, transform["short_side"], transform["crop"]),
         "notes": [strike(note) for note in cine.notes],
     }

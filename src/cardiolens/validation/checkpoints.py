@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cardiolens.errors import CheckpointError, StatsError
-from cardiolens.evaluation.style import BLUE
 from cardiolens.stats import auroc, bootstrap
+from cardiolens.style import BLUE
 from cardiolens.validation.cohort import Progress
 from cardiolens.validation.drawing import board, with_limits
 from cardiolens.validation.lvef import LABEL

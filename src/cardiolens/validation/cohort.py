@@ -184,12 +184,10 @@ def _number(value: Any) -> float | None:
 
 def _heart_rate(cines: Sequence[Cine]) -> float | None:
     """Beats a minute as the header says, else from the trigger times."""
-    from cardiolens.html.loops import cycle_ms
-
     said = [rate for cine in cines if (rate := _number(cine.attributes.get("HeartRate"))) and 20 <= rate <= 250]
     if said:
         return median(said)
-    cycles = [cycle for cine in cines if (cycle := cycle_ms(cine))]
+    cycles = [cycle for cine in cines if (cycle := cine.cycle_ms)]
     return 60_000 / median(cycles) if cycles else None
 
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from cardiolens.errors import StatsError
-from cardiolens.evaluation.style import BLUE, GREY, INK, VERMILLION
 from cardiolens.stats import (
     AurocComparison,
     Report,
@@ -23,6 +22,7 @@ from cardiolens.stats import (
     operating_point,
     roc_curve,
 )
+from cardiolens.style import BLUE, GREY, INK, VERMILLION
 from cardiolens.validation.drawing import board, name_points, named_rows, readable, whiskers, with_limits
 from cardiolens.validation.request import Case
 from cardiolens.validation.sections import Section, Table

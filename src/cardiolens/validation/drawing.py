@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from cardiolens.evaluation.style import GREY, INK, STYLE
+from cardiolens.style import GREY, INK, STYLE
 
 # Okabe & Ito's eight, in an order that keeps neighbours apart.
 _HEAD = 0.55  # inches for title and subtitle

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cardiolens.errors import CardiolensError
-from cardiolens.evaluation.style import BLUE, GREY
 from cardiolens.study import View
+from cardiolens.style import BLUE, GREY
 from cardiolens.transforms import ClipTransform
 from cardiolens.validation.drawing import board, named_rows, readable, whiskers, with_limits
 from cardiolens.validation.request import Case

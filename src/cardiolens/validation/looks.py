@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cardiolens.explain.attention import view_attention
+from cardiolens.attention import view_attention
 from cardiolens.stats import bootstrap
 from cardiolens.study import View
 from cardiolens.validation.drawing import board, named_rows, readable, whiskers
