@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from served import TOKEN
 
 import cardiolens.serve
 from cardiolens.errors import CheckpointError, InputError, StoreError
 from cardiolens.serve import Settings, is_loopback, make_app
+from cardiolens.serve.guard import Sessions, address_of
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound
 STATIC = Path(cardiolens.serve.__file__).parent / "static"
@@ -96,6 +98,38 @@ def test_guessing_is_stopped_after_ten_wrong_tokens(closed):
     assert [leads("guess") for _ in range(10)] == ["/login?wrong=1&next=/cohort"] * 10
     assert leads(TOKEN) == "/login?wait=1&next=/cohort"
     assert closed.get("/api/about", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 429
+
+
+def test_a_stranger_who_guesses_locks_out_himself_alone(closed):
+    def of(address):
+        return TestClient(closed.app, base_url="http://127.0.0.1:8000", client=(address, 5000))
+
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    stranger, colleague = of("10.0.0.66"), of("10.0.0.7")
+    for _ in range(10):
+        stranger.post("/login", data={"token": "guess"}, follow_redirects=False)
+    assert stranger.get("/api/about", headers=right).status_code == 429
+    assert colleague.get("/api/about", headers=right).status_code == 200
+    assert "wait" not in colleague.post("/login", data={"token": TOKEN}, follow_redirects=False).headers["location"]
+    for i in range(10):  # one network of an IPv6 client, whatever the address in it
+        of(f"2001:db8::{i:x}").get("/api/about", headers={"Authorization": "Bearer guess"})
+    assert of("2001:db8::77").get("/api/about", headers=right).status_code == 429
+    assert of("2001:db8:0:1::77").get("/api/about", headers=right).status_code == 200
+
+
+def test_the_table_of_wrong_tokens_is_bounded():
+    sessions = Sessions(TOKEN)
+    for i in range(20_000):
+        sessions.failed(address_of((f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", 1)))
+    assert len(sessions._failed) == 4096
+    assert address_of(("::ffff:10.1.2.3", 1)) == address_of(("10.1.2.3", 2)) and address_of(None) == ""
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_behind_https_the_session_is_sent_over_nothing_else(serve, secure):
+    client = serve(token=TOKEN, secure=secure)
+    cookie = client.post("/login", data={"token": TOKEN}, follow_redirects=False).headers["set-cookie"]
+    assert ("; Secure" in cookie) is secure
 
 
 def test_beyond_loopback_a_token_is_required_and_must_be_long(filled, engines, tmp_path):

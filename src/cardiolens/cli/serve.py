@@ -41,6 +41,10 @@ def serve(
     upload_mib: Annotated[int, typer.Option(min=1, help="Largest archive taken, in MiB.")] = 2048,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM), with --key.")] = None,
     key: Annotated[Path | None, typer.Option(help="TLS key (PEM), with --certificate.")] = None,
+    secure: Annotated[
+        bool,
+        typer.Option("--secure", help="A proxy before the server speaks https: the session is sent over nothing else."),
+    ] = False,
 ) -> None:
     """Open a store in the browser: work-list, study page with contours that can be corrected, search, cohort, uploads.
 
@@ -71,7 +75,7 @@ def serve(
     made = secrets.token_urlsafe(24) if beyond and token is None else None
     settings = Settings(
         store, out, model, None if segmenter == "none" else segmenter, host, port, token or made, tuple(name or ()),
-        upload, UploadLimits(bytes=upload_mib * MiB), certificate is not None,
+        upload, UploadLimits(bytes=upload_mib * MiB), secure or certificate is not None,
     )  # fmt: skip
     typer.echo("loading the models", err=True)
     app = make_app(settings)
@@ -107,6 +111,10 @@ def _run(app: Any, settings: "Settings", made: str | None, certificate: Path | N
     typer.echo(f"{scheme}://{shown}:{port}/   Research use only, not a medical device.  Stop with Ctrl-C.")
     if made:
         typer.echo(f"token (shown once): {made}")
-    if not is_loopback(settings.host) and not certificate:
-        typer.echo("warning: without --certificate, token and pixels travel readable over the network", err=True)
+    if not is_loopback(settings.host) and not settings.secure:
+        typer.echo(
+            "warning: without --certificate, or a proxy that speaks https (--secure), token and pixels travel readable "
+            "over the network",
+            err=True,
+        )
     uvicorn.Server(config).run(sockets=[listener])

@@ -8,8 +8,9 @@ import ipaddress
 import json
 import secrets
 import socket
+import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -17,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from cardiolens.serve.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Address
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "cardiolens_session"
@@ -30,6 +32,7 @@ _OPEN = ("/login", "/static/login.js", "/static/style.css", "/static/icon.svg")
 _UPLOADS, _MOST_BODY = "/api/uploads", 32 * 2**20
 _Refusal = tuple[int, str, list[tuple[bytes, bytes]]]
 _TRIES, _IN_SECONDS = 10, 60.0
+_MOST_ADDRESSES = 4096  # whose wrong tokens are counted
 
 
 class Sessions:
@@ -38,7 +41,8 @@ class Sessions:
     def __init__(self, token: str | None) -> None:
         self._token = None if token is None else _digest(token.strip())
         self._until: dict[str, float] = {}
-        self._failed: deque[float] = deque(maxlen=_TRIES)
+        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
+        self._lock = threading.Lock()
 
     @property
     def needed(self) -> bool:
@@ -49,13 +53,19 @@ class Sessions:
         """Whether this is the token, compared in constant time."""
         return self._token is not None and hmac.compare_digest(_digest(token), self._token)
 
-    def too_many(self) -> bool:
-        """Whether ten wrong tokens came within a minute."""
-        return len(self._failed) == _TRIES and time.monotonic() - self._failed[0] < _IN_SECONDS
+    def too_many(self, whose: str) -> bool:
+        """Whether ten wrong tokens came from one address (`address_of`) within a minute."""
+        with self._lock:
+            times = self._failed.get(whose)
+            return times is not None and len(times) == _TRIES and time.monotonic() - times[0] < _IN_SECONDS
 
-    def failed(self) -> None:
-        """Count a wrong token."""
-        self._failed.append(time.monotonic())
+    def failed(self, whose: str) -> None:
+        """Count a wrong token of an address."""
+        with self._lock:
+            self._failed.setdefault(whose, deque(maxlen=_TRIES)).append(time.monotonic())
+            self._failed.move_to_end(whose)
+            while len(self._failed) > _MOST_ADDRESSES:
+                self._failed.popitem(last=False)
 
     def start(self) -> str:
         """A new session, for a cookie."""
@@ -76,6 +86,22 @@ class Sessions:
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def address_of(client: tuple[str, int] | Address | None) -> str:
+    """Whose wrong tokens are counted together: an IPv4 address, or the network (/64) that an IPv6 client has.
+
+    Args:
+        client: host and port, as ASGI tells them.
+    """
+    host = client[0] if client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((address.packed, 64), strict=False))
 
 
 class Guard:
@@ -125,9 +151,10 @@ class Guard:
 
     def _stranger(self, scope: Scope, headers: dict[str, str]) -> _Refusal | None:
         """A refusal for who has not shown the token; a browser is led to the page that asks for it."""
-        if not self.sessions.needed or scope["path"] in _OPEN or self._let_in(headers):
+        whose = address_of(scope.get("client"))
+        if not self.sessions.needed or scope["path"] in _OPEN or self._let_in(headers, whose):
             return None
-        if self.sessions.too_many():
+        if self.sessions.too_many(whose):
             return 429, "too many wrong tokens; wait a minute", [(b"retry-after", b"60")]
         if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
             there = quote(scope["path"], safe="/")
@@ -152,12 +179,12 @@ class Guard:
             return False
         return address.is_loopback or not is_loopback(self.settings.host)
 
-    def _let_in(self, headers: dict[str, str]) -> bool:
+    def _let_in(self, headers: dict[str, str], whose: str) -> bool:
         kind, _, token = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and not self.sessions.too_many():
+        if kind.lower() == "bearer" and not self.sessions.too_many(whose):
             if self.sessions.right(token.strip()):
                 return True
-            self.sessions.failed()
+            self.sessions.failed(whose)
         session = cookie_of(headers.get("cookie", ""))
         return session is not None and self.sessions.known(session)
 

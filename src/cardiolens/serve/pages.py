@@ -12,7 +12,7 @@ from fastapi.params import Form
 from fastapi.responses import FileResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
-from cardiolens.serve.guard import COOKIE, SESSION_SECONDS, Sessions, cookie_of
+from cardiolens.serve.guard import COOKIE, SESSION_SECONDS, Sessions, address_of, cookie_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -91,10 +91,11 @@ def let_in(
 ) -> Response:
     """A session for the right token."""
     sessions: Sessions = request.app.state.sessions
-    if sessions.too_many():
+    whose = address_of(request.client)
+    if sessions.too_many(whose):
         return RedirectResponse(f"/login?wait=1&next={quote(_own(next))}", 303)
     if not sessions.right(token.strip()):
-        sessions.failed()
+        sessions.failed(whose)
         return RedirectResponse(f"/login?wrong=1&next={quote(_own(next))}", 303)
     answer = RedirectResponse(_own(next), 303)
     secure = request.app.state.desk.settings.secure
