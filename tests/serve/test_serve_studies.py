@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from served import HOSTILE, LONG, OTHER, WHOLE, desk_of, done, drawn
+from served import HOSTILE, LONG, OTHER, WHOLE, desk_of, done, drawn, fill
 
 from cardiolens.errors import StoreError
 from cardiolens.serve import export
@@ -198,3 +198,19 @@ def test_a_study_that_cannot_be_read_has_a_row_that_says_so(client, monkeypatch)
     header, row = (line.split(",") for line in client.get(f"/api/studies/{WHOLE}/numbers.csv").text.splitlines())
     assert row[header.index("flags")] == "error: this study cannot be read"
     assert row[header.index("contour_lvef_pct")] == ""
+
+
+def test_infinite_labels_are_missing_ones(serve, tmp_path):
+    path = fill(tmp_path / "infinite")
+    (path / "labels.csv").write_text(f"key,lvef,edv\n{WHOLE},inf,120\n{LONG},35,-inf\n{OTHER},48,140\n")
+    client = serve(path)
+    rows = {row["key"]: row["label_lvef"] for row in client.get("/api/studies").json()["rows"]}
+    assert rows == {WHOLE: None, LONG: 35.0, OTHER: 48.0}
+    columns = {one["name"]: one for one in client.get("/api/columns").json()["columns"]}
+    assert set(columns["lvef"]["values"]) == {"35", "48"}
+    assert "lvef" not in client.get(f"/api/studies/{WHOLE}").json()["labels"]
+    for name in ("lvef", "edv"):
+        found = client.post("/api/cohort/column", json={"name": name, "keys": [WHOLE, LONG, OTHER]}).json()
+        assert found["known"] == 2
+    assert client.get("/api/cohort/subgroups", params={"by": "edv"}).status_code == 200
+    assert client.get("/api/studies", params={"sort": "lvef", "between": "lvef:40:"}).json()["total"] == 1

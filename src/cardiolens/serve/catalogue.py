@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +81,8 @@ class Catalogue:
         stamp = path.stat().st_mtime_ns if path.is_file() else 0
         if stamp != self._labels_stamp:
             try:
-                self._labels, self.trouble = self.store.labels(), ""
+                # infinite is no figure, and JSON has no word for it
+                self._labels, self.trouble = self.store.labels().replace([math.inf, -math.inf], math.nan), ""
             except ReportError as error:
                 self._labels, self.trouble = pd.DataFrame(), f"labels.csv is left out: {error}"
             self._labels_stamp = stamp
