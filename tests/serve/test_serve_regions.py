@@ -1,5 +1,7 @@
 """Edits of a mask: what a line encloses, how the structures of the left ventricle lie in each other."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -88,3 +90,29 @@ def test_lines_that_are_none_are_refused(lines, words):
 def test_lines_of_too_many_points_together_are_refused():
     with pytest.raises(InputError, match="together"):
         polygon_region([[(0.0, 0.0)] * 10_001] * 2, (4, 4))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_brush_is_every_pixel_within_its_radius_of_the_way(seed):
+    rng = np.random.default_rng(seed)
+    way, radius = rng.uniform(-15, 55, (rng.integers(1, 6), 2)), float(rng.uniform(0.2, 12))
+    rows, cols = np.mgrid[:40, :30]
+    pieces = zip(way, way[1:] if len(way) > 1 else way, strict=False)
+    steps = np.concatenate([np.linspace(start, end, 400) for start, end in pieces])
+    away = np.hypot(cols[..., None] - steps[:, 0], rows[..., None] - steps[:, 1]).min(-1)
+    found = brush_region(way.tolist(), radius, (40, 30))
+    sure = np.abs(away - radius) > 0.1  # the way is made of steps here
+    np.testing.assert_array_equal(found[sure], (away <= radius)[sure])
+
+
+def test_strokes_and_lines_that_would_hold_the_server_up_are_refused():
+    turn = np.linspace(0, 2 * np.pi, 20_000)
+    ring = np.column_stack([250 + 200 * np.cos(turn), 250 + 200 * np.sin(turn)])
+    start = time.process_time()
+    assert brush_region(ring.tolist(), 3.0, (512, 512)).any()
+    with pytest.raises(InputError, match="draw it in parts"):
+        brush_region(ring.tolist(), 200.0, (512, 512))
+    with pytest.raises(InputError, match="too many points"):
+        polygon_region([ring.tolist()], (512, 512))
+    assert time.process_time() - start < 10  # more than a minute when every point looked at every pixel

@@ -16,6 +16,8 @@ Points = Sequence[Sequence[float]]
 
 CAVITY, MUSCLE = "LV cavity", "LV myocardium"
 _MOST_POINTS = 20_000
+_MOST_LOOKS = 10**9  # of a point of a line at a pixel: about two seconds
+_MOST_STROKED = 10**8  # pixels around the pieces of a stroke, likewise
 
 
 def region_of(labels: Labels, structure: str) -> Mask:
@@ -57,16 +59,20 @@ def polygon_region(lines: Sequence[Points], shape: tuple[int, int]) -> Mask:
     """
     from matplotlib.path import Path
 
-    rows, cols = np.mgrid[: shape[0], : shape[1]]
-    centres = np.column_stack([cols.ravel(), rows.ravel()]).astype(np.float64)
-    inside = np.zeros(shape, dtype=bool)
-    if sum(map(len, lines)) > _MOST_POINTS:  # every point costs a look at every pixel
+    if sum(map(len, lines)) > _MOST_POINTS:
         raise InputError(f"the lines together have at most {_MOST_POINTS} points")
+    inside, looks = np.zeros(shape, dtype=bool), 0
     for line in lines:
         points = _points(line)
         if len(points) < 3:
             raise InputError(f"a closed line needs three points or more, got {len(points)}")
-        inside ^= Path(points).contains_points(centres).reshape(shape)
+        box = _box(points, 1.0, shape)
+        rows, cols = np.mgrid[box]
+        looks += len(points) * rows.size
+        if looks > _MOST_LOOKS:
+            raise InputError(f"a line around so large a region has too many points ({len(points)}); draw it with fewer")
+        centres = np.column_stack([cols.ravel(), rows.ravel()]).astype(np.float64)
+        inside[box] ^= Path(points).contains_points(centres).reshape(rows.shape)
     return inside
 
 
@@ -74,20 +80,25 @@ def brush_region(points: Points, radius: float, shape: tuple[int, int]) -> Mask:
     """(row, col) pixels within `radius` pixels of a stroke through points of (col, row).
 
     Raises:
-        InputError: no point, a radius that is not positive, or no numbers.
+        InputError: no point, a radius that is not positive, no numbers, or too long a stroke for its width.
     """
     way = _points(points)
     if not len(way) or not 0 < radius <= max(shape):
         raise InputError("a brush stroke needs a point and a positive radius in pixels")
-    rows, cols = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
-    away = np.full(shape, np.inf)
+    found, looks = np.zeros(shape, dtype=bool), 0
     for start, end in zip(way, way[1:] if len(way) > 1 else way, strict=False):
+        box = _box(np.stack([start, end]), radius, shape)
+        rows, cols = np.mgrid[box].astype(np.float64)
+        looks += rows.size
+        if looks > _MOST_STROKED:
+            raise InputError(f"a stroke of {len(way)} points is too long for a brush so wide; draw it in parts")
         span = end - start
         length = float(span @ span)
-        along = ((cols - start[0]) * span[0] + (rows - start[1]) * span[1]) / length if length else np.zeros(shape)
+        along = ((cols - start[0]) * span[0] + (rows - start[1]) * span[1]) / length if length else np.zeros_like(rows)
         along = along.clip(0.0, 1.0)
-        away = np.minimum(away, np.hypot(cols - start[0] - along * span[0], rows - start[1] - along * span[1]))
-    return np.asarray(away <= radius)
+        away = np.hypot(cols - start[0] - along * span[0], rows - start[1] - along * span[1])
+        found[box] |= away <= radius
+    return found
 
 
 def grown(region: Mask, pixels: int) -> Mask:
@@ -98,6 +109,13 @@ def grown(region: Mask, pixels: int) -> Mask:
         raise InputError(f"a line is moved by 1 to 10 pixels, not {pixels}")
     change = binary_dilation if pixels > 0 else binary_erosion
     return np.asarray(change(region, iterations=abs(pixels)), dtype=bool)
+
+
+def _box(points: npt.NDArray[np.float64], margin: float, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the pixels within `margin` of the points' bounding box."""
+    first = np.floor(points.min(0) - margin).clip(0, shape[::-1]).astype(int)
+    last = np.ceil(points.max(0) + margin + 1).clip(0, shape[::-1]).astype(int)
+    return slice(first[1], last[1]), slice(first[0], last[0])
 
 
 def _label(structure: str) -> int:
