@@ -104,8 +104,9 @@ def test_each_mode_trains_what_it_should_and_nothing_else(pretrained, small_stor
     )
 
 
-def test_finetuning_leaves_interval_domain_reference_predictions_and_metrics(pretrained, small_store, tmp_path):
+def test_finetuning_leaves_interval_domain_reference_predictions_and_metrics(pretrained, small_store, tmp_path, capsys):
     final = supervised.finetune(finetune_recipe(weights=str(pretrained)), small_store, tmp_path / "run")
+    assert capsys.readouterr().out == ""
     card = load_model(final).card
     assert card.tasks["lvef"]["conformal"]["n"] == 12
     assert card.domain["n_fit"] == 12

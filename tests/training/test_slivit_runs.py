@@ -250,15 +250,17 @@ def test_shipped_recipes_are_valid(name, kind, pytestconfig):
         assert load_model(recipe.model).card.name == recipe.model
 
 
-def test_the_public_command_fine_tunes_on_a_medmnist_file(tmp_path, pytestconfig):
+def test_the_public_command_fine_tunes_on_a_medmnist_file_and_prints_results_alone(tmp_path, pytestconfig, capsys):
     path = volumes_file(tmp_path / "set.npz", train=8, other=4)
     recipe = pytestconfig.rootpath / "recipes" / "slivit_tiny_finetune.yaml"
-    changes = ["classes=label", "values=[]", "optimiser.epochs=1", "find_lr=null", "slices=4", "resamples=20"]
-    changes += ["accelerator=cpu", "architecture={size: 32}"]
+    changes = ["classes=label", "values=[]", "optimiser.epochs=1", "slices=4", "resamples=20"]
+    changes += ["accelerator=cpu", "architecture={size: 32}", "find_lr={steps: 10}"]
     sets = [word for change in changes for word in ("--set", change)]
     with pytest.raises(SystemExit) as left:
         main(["finetune", str(recipe), "--store", str(path), "--out", str(tmp_path / "r"), *sets])
     assert left.value.code == 0
+    printed = f"model: {tmp_path}/r/final\npredictions and metrics: {tmp_path}/r\n"
+    assert capsys.readouterr().out == printed
     assert load_model(tmp_path / "r" / "final").config.slices == 4
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from cardiolens.datasets.shuffled import order_of
 from cardiolens.errors import InputError
+from cardiolens.progress import track
 from cardiolens.stats import weighted
 from cardiolens.training.slice_data import SliceSource
 from cardiolens.training.slice_models import VolumeModel
@@ -26,7 +26,7 @@ def shuffled_predictions(
 ) -> Tensor:
     """(copy, key, output): what a model says when a volume's slices stand in random orders of their own."""
     found = []
-    for copy in track(range(copies), "shuffled copies", transient=True):
+    for copy in track(range(copies), "shuffled copies"):
 
         def turned(key: str, copy: int = copy) -> Tensor:
             slices = source.slices(key)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cardiolens.models.domain import STATISTICS, image_statistics
 from cardiolens.models.dual_encoder import DualEncoder
+from cardiolens.progress import track
 from cardiolens.study import View
 from cardiolens.training.data import ClipSource
 
@@ -48,7 +48,7 @@ class ClipTable:
         """Key to (view, plane) to a vector; resumes where it was stopped."""
         self.folder.mkdir(parents=True, exist_ok=True)
         missing = [key for key in keys if not self._path(key).exists() or not self._is_current(key)]
-        for key in track(missing, description=title, disable=len(missing) < 3):
+        for key in track(missing, title):
             self._write(key)
         return {key: self._read(key) for key in keys}
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cardiolens.errors import TrainingError
+from cardiolens.progress import track
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +81,13 @@ def find_rate(
     Raises:
         TrainingError: the loss is no number after a few steps already.
     """
-    from rich.progress import track
-
     before = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     trainer = optimiser()
     rates: list[float] = []
     curve: list[float] = []
     mean = 0.0
     model.train()
-    for step in track(range(steps), "learning rate", transient=True):
+    for step in track(range(steps), "learning rate"):
         rate = low * (high / low) ** (step / max(1, steps - 1))
         for group in trainer.param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)

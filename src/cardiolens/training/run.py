@@ -19,6 +19,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 from pydantic import ValidationError
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cardiolens.datasets.splits import Split, make_split
@@ -253,11 +254,12 @@ class KeepState(Callback):
 
 
 class Bar(Callback):
-    """One line: epoch, losses, studies per second, time left."""
+    """One line on the error stream: epoch, losses, studies per second, time left."""
 
     def __init__(self, title: str, studies: int) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-        self.progress = Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self.progress = Progress(*columns, *times, console=Console(stderr=True))
         self.title, self.studies = title, studies
         self.task: TaskID | None = None
         self.start = 0.0

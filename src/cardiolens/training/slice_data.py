@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cardiolens.errors import CardiolensError, TrainingError
+from cardiolens.progress import track
 from cardiolens.training.data import Draw, EpochSampler
 from cardiolens.training.processes import DealtBatches
 
@@ -52,7 +52,7 @@ class SliceSource:
         """
         kept, lost = [], []
         unknown = [key for key in keys if key not in targets]
-        for key in track([key for key in keys if key in targets], f"preparing {part}", transient=True):
+        for key in track([key for key in keys if key in targets], f"preparing {part}"):
             try:
                 self.slices(key)
                 kept.append(key)

@@ -11,7 +11,6 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities import move_data_to_device
-from rich.progress import track
 from torch import Tensor, nn
 
 from cardiolens._version import __version__
@@ -20,6 +19,7 @@ from cardiolens.datasets.splits import take_fraction
 from cardiolens.datasets.volumes import VolumeSet, open_volumes
 from cardiolens.errors import RecipeError
 from cardiolens.hub import save_model
+from cardiolens.progress import track
 from cardiolens.slices import SliceTransform
 from cardiolens.training.downstream import STOPPED, fit_best, write_rows
 from cardiolens.training.one_cycle import find_rate, kept_rate, momentum
@@ -201,7 +201,7 @@ def predict_volumes(model: VolumeModel, source: SliceSource, keys: Sequence[str]
     model.eval()
     device = next(model.parameters()).device
     found = []
-    for start in track(range(0, len(keys), batch), "predicting", transient=True):
+    for start in track(range(0, len(keys), batch), "predicting"):
         images = torch.stack([source.slices(key) for key in keys[start : start + batch]])
         found.append(model.predict(images.unsqueeze(2).to(device)).cpu())
     return torch.cat(found)

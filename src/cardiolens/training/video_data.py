@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import logging
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -22,6 +19,7 @@ from cardiolens.datasets.splits import Split
 from cardiolens.datasets.volumes import VolumeSet, open_volumes
 from cardiolens.errors import InputError, ReadError, RecipeError, TrainingError
 from cardiolens.loops import LoopTransform
+from cardiolens.progress import track
 from cardiolens.store import StudyStore
 from cardiolens.training.data import Draw, EpochSampler, generator_for
 from cardiolens.training.processes import DealtBatches
@@ -109,8 +107,7 @@ class LoopSource:
             TrainingError: no key is left.
         """
         kept, reasons = [], {}
-        quiet = not sys.stderr.isatty()
-        for key in track(keys, f"read {part}", console=Console(stderr=True), transient=True, disable=quiet):
+        for key in track(keys, f"read {part}"):
             if known is not None and math.isnan(known.get(key, math.nan)):
                 reasons[key] = "no label"
                 continue
