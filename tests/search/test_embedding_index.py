@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from cardiolens.errors import InputError
@@ -100,3 +101,18 @@ def test_a_failed_write_leaves_the_earlier_index(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["kept.index"]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"),
+    [({"view": [-1] * 5}, "name views"), ({"view": [99] * 5}, "name views"), ({"study": [-1] * 5}, "name studies"),
+     ({"plane": [-1] * 5}, "below 0")],
+)  # fmt: skip
+def test_numbers_that_stand_for_nothing_are_refused(tmp_path, spoilt, words):
+    path = simple().save(tmp_path / "spoilt.index")
+    with safe_open(path, framework="np") as file:
+        head = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    save_file(tensors | {name: np.array(values, np.int64) for name, values in spoilt.items()}, path, head)
+    with pytest.raises(InputError, match=words):
+        EmbeddingIndex.load(path)

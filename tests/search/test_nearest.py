@@ -1,13 +1,15 @@
 """Graphs of nearest neighbours: what they find, which state of the index they belong to, how they are updated."""
 
 import json
+import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cardiolens.errors import InputError
 from cardiolens.search import EmbeddingIndex, NearestIndex, by_vector, similar, update_nearest
-from cardiolens.search.nearest import exact_nearest, folder_of
+from cardiolens.search.nearest import GraphSettings, _Build, exact_nearest, folder_of
 from cardiolens.study import View
 
 pytest.importorskip("usearch", reason="the extra [scale] is not installed")
@@ -135,6 +137,89 @@ def test_damaged_graphs_are_told(built):
     manifest.write_text("{")
     with pytest.raises(InputError, match="cannot be read"):
         NearestIndex.open(index, path)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"files": {"clips": "../clips-1.usearch", "studies": "studies-1.usearch"}},
+        {"files": {"clips": "clips-1.usearch"}},
+        {"recall": {"clips": 7.0, "studies": 1.0}},
+        {"recall": {}},
+        {"mark": 3},
+        {"next": "many"},
+        {"next": 5},
+        {"studies": {"s1": ["signature", -1, 3]}},
+        {"studies": [1]},
+        {"generation": None},
+    ],
+)
+def test_a_manifest_that_no_build_wrote_is_told(built, spoilt):
+    index, path, _ = built
+    manifest = folder_of(path) / "nearest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **spoilt}))
+    with pytest.raises(InputError, match="cannot be read"):
+        NearestIndex.open(index, path)
+    manifest.write_text("[]")
+    with pytest.raises(InputError, match="cannot be read"):
+        update_nearest(index, path)
+
+
+def test_graphs_of_other_clips_than_the_manifest_says_are_told(built):
+    index, path, _ = built
+    manifest = folder_of(path) / "nearest.json"
+    fields = json.loads(manifest.read_text())
+    del fields["studies"]["s7"]
+    manifest.write_text(json.dumps(fields))
+    with pytest.raises(InputError, match="does not hold the clips of its index"):
+        NearestIndex.open(index, path)
+
+
+def test_recall_is_of_the_others_and_not_of_the_query_itself(tmp_path):
+    index, path = index_of(KEYS[:40]), tmp_path / "a.index"
+    index.save(path)
+    build = _Build(index, folder_of(path), GraphSettings())
+    list(build.add(list(index.studies)))
+
+    class Blind:
+        """Finds the query and rows that are never its nearest."""
+
+        def __init__(self, numbers, rows):
+            self.numbers, self.rows = numbers, rows
+
+        def search(self, asked, count):
+            far = np.argsort(asked @ self.rows.T, axis=1)[:, :count]
+            far[:, 0] = np.argmax(asked @ self.rows.T, axis=1)
+            return SimpleNamespace(keys=self.numbers[far])
+
+    for kind, rows in (("clips", index.rows), ("studies", index.vectors_of_studies)):
+        build.graphs[kind] = Blind(build.numbers(kind), rows)
+    build.measure()
+    assert build.recall == {"clips": 0.0, "studies": 0.0}
+
+
+def test_an_index_of_one_study_has_nothing_else_to_find(tmp_path):
+    index, path = index_of(["s1"]).take(np.array([0])), tmp_path / "a.index"
+    index.save(path)
+    update_nearest(index, path)
+    assert NearestIndex.open(index, path).recall == {"clips": 1.0, "studies": 1.0}
+
+
+def test_graphs_are_on_the_disk_before_the_manifest_names_them(built, monkeypatch):
+    _, path, _ = built
+    grown = index_of([*KEYS, "s800"])
+    grown.save(path)
+    flushed, real = [], os.fsync
+
+    def fsync(handle):
+        flushed.append(os.fstat(handle).st_ino)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    update_nearest(grown, path)
+    names = ("clips-2.usearch", "studies-2.usearch", "nearest.json")
+    clips, studies, manifest = (flushed.index((folder_of(path) / name).stat().st_ino) for name in names)
+    assert max(clips, studies) < manifest
 
 
 def test_exact_nearest_in_blocks_is_a_plain_sort():

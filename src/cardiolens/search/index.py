@@ -59,6 +59,8 @@ class EmbeddingIndex:
                 f"an index needs as many rows as clips: {n} keys, {len(self.views)} views, {len(self.planes)} planes, "
                 f"rows {shape}"
             )
+        if n and min(self.planes) < 0:
+            raise InputError("a plane has a number below 0")
         squares = np.einsum("ij,ij->i", self.rows, self.rows, dtype=np.float64)
         wrong = int((~(np.abs(np.sqrt(squares) - 1.0) < _UNIT)).sum())  # NaN is wrong too
         if wrong:
@@ -251,6 +253,8 @@ def _from_parts(head: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> E
     studies: list[str] = head["studies"]
     if len(tensors["study"]) and not 0 <= tensors["study"].min() <= tensors["study"].max() < len(studies):
         raise ValueError("its rows name studies that it does not list")
+    if len(tensors["view"]) and not 0 <= tensors["view"].min() <= tensors["view"].max() < len(VIEWS):
+        raise ValueError("its rows name views that there are not")
     by_study = {
         name: {key: value for key, value in zip(studies, head[name], strict=True) if value is not None}
         for name in ("patients", "contents")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from cardiolens.errors import InputError
 from cardiolens.search.index import EmbeddingIndex, Progress, Rows, mark_at
-from cardiolens.store.atomic import disk_errors, is_leftover, temporary_beside, write_whole
+from cardiolens.store.atomic import disk_errors, is_leftover, replacing, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,12 @@ class NearestIndex:
     def __init__(self, index: EmbeddingIndex, folder: Path, manifest: Mapping[str, Any]) -> None:
         self.recall: Mapping[str, float] = manifest["recall"]
         self._graphs = {kind: _restored(folder / manifest["files"][kind], view=True) for kind in _KINDS}
+        held = {key: clips for key, (_, _, clips) in manifest["studies"].items()}
+        sizes = {"clips": len(index), "studies": len(index.studies)}
+        if held != {key: len(clips) for key, clips in index.clips_of.items()} or any(
+            (len(self._graphs[kind]), self._graphs[kind].ndim) != (sizes[kind], index.rows.shape[1]) for kind in _KINDS
+        ):
+            raise InputError(f"{folder} does not hold the clips of its index; delete that folder, embed makes another")
         first = np.array([manifest["studies"][key][1] for key in index.studies], dtype=np.int64)
         numbers = np.empty(len(index), dtype=np.int64)
         for number, clips in zip(first, index.clips_of.values(), strict=True):
@@ -214,14 +221,21 @@ class _Build:
         return numbers
 
     def measure(self) -> None:
-        """Recall at 10 against the exact search, by rows of the index as queries."""
+        """Recall at 10 against the exact search, by rows of the index as queries; each finds the others, not itself."""
         for kind, rows in (("clips", self.index.rows), ("studies", self.index.vectors_of_studies)):
-            asked = rows[np.random.default_rng(_SEED).permutation(len(rows))[:_ASKED]]
-            count = min(_AT, len(rows))
-            found = self.graphs[kind].search(asked, count).keys.astype(np.int64).reshape(len(asked), -1)
-            best = self.numbers(kind)[exact_nearest(rows, asked, count)]
-            hits = [len(set(b.tolist()) & set(f.tolist())) for b, f in zip(best, found, strict=True)]
-            self.recall[kind] = round(sum(hits) / best.size, 4)
+            picked = np.random.default_rng(_SEED).permutation(len(rows))[:_ASKED]
+            count = min(_AT, len(rows) - 1)
+            if not count:  # one row, and nothing else to find
+                self.recall[kind] = 1.0
+                continue
+            numbers = self.numbers(kind)
+            found = self.graphs[kind].search(rows[picked], count + 1).keys.astype(np.int64).reshape(len(picked), -1)
+            best = numbers[exact_nearest(rows, rows[picked], count + 1)]
+            hits = [
+                len(set(_others(b, own, count)) & set(_others(f, own, count)))
+                for b, f, own in zip(best, found, numbers[picked].tolist(), strict=True)
+            ]
+            self.recall[kind] = round(sum(hits) / (count * len(picked)), 4)
 
     def save(self) -> None:
         """Write the graphs under new names, then what tells their names, then delete the old ones."""
@@ -230,12 +244,8 @@ class _Build:
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             for kind, name in files.items():
-                temporary = temporary_beside(self.folder / name)
-                try:
+                with replacing(self.folder / name) as temporary:
                     self.graphs[kind].save(str(temporary))
-                    temporary.replace(self.folder / name)
-                finally:
-                    temporary.unlink(missing_ok=True)
             fields = {
                 **self.head,
                 "mark": self.mark,
@@ -250,6 +260,11 @@ class _Build:
             for old in self.folder.iterdir():
                 if (old.suffix == ".usearch" and old.name not in files.values()) or is_leftover(old):
                     old.unlink(missing_ok=True)
+
+
+def _others(numbers: Places, own: int, count: int) -> list[int]:
+    """The first so many of a row's neighbours that are not the row itself."""
+    return [number for number in numbers.tolist() if number != own][:count]
 
 
 def exact_nearest(rows: Rows, queries: Rows, count: int, block: int = 65_536) -> Places:
@@ -275,9 +290,31 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if fields["format"] != _FORMAT:
             raise ValueError(f"format {fields['format']!r}")
-    except (ValueError, KeyError, TypeError) as error:
+        _check(fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({error}); delete the folder {folder}, embed makes another") from error
     return fields
+
+
+def _check(fields: Mapping[str, Any]) -> None:
+    """Raises where a manifest is not as `_Build.save` writes it; a name in it never leads out of its folder."""
+    for kind in _KINDS:
+        if not re.fullmatch(rf"{kind}-\d+\.usearch", fields["files"][kind]):
+            raise ValueError(f"a graph is not called {fields['files'][kind]!r}")
+        if not fields["recall"] and fields["mark"] is None:
+            continue  # half built
+        if not 0.0 <= fields["recall"][kind] <= 1.0:
+            raise ValueError("recall is no share")
+    if not (fields["mark"] is None or isinstance(fields["mark"], str)):
+        raise ValueError("its mark is no text")
+    counts = [fields[name] for name in ("generation", "next", "taken_out")]
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("a count is no number")
+    for signature, first, clips in fields["studies"].values():
+        if not (
+            isinstance(signature, str) and type(first) is type(clips) is int and 0 <= first < first + clips <= counts[1]
+        ):
+            raise ValueError("the clips of a study are no numbers that were given")
 
 
 def _restored(path: Path, *, view: bool = False) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cardiolens.errors import InputError
-from cardiolens.store.atomic import disk_errors, temporary_beside
+from cardiolens.store.atomic import disk_errors, replacing
 
 if TYPE_CHECKING:
     from cardiolens.search.index import EmbeddingIndex
@@ -46,12 +46,8 @@ def write_parquet(index: EmbeddingIndex, path: Path) -> None:
     table = pa.table(columns).replace_schema_metadata({_HEAD: json.dumps(head).encode()})
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(path)
-        try:
+        with replacing(path) as temporary:
             pq.write_table(table, temporary, row_group_size=_ROWS, use_dictionary=["key", "patient", "content", "view"])
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def read_parquet(path: Path) -> EmbeddingIndex:

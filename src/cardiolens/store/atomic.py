@@ -50,6 +50,24 @@ def write_whole(path: Path, content: bytes) -> None:
     _flush_folder(path.parent)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside a file, for other writers: at the end it is flushed to disk and takes the file's name.
+
+    Raises:
+        OSError: nothing is left behind, and an earlier file of that name is as it was.
+    """
+    temporary = temporary_beside(path)
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
 def append_whole(path: Path, content: bytes, *, flush: bool = True) -> None:
     """Append to a file that is made if absent, all or nothing while the process lives.
 
