@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import shutil
-import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +23,7 @@ from cardiolens.errors import CheckpointError, InputError
 from cardiolens.models.domain import DomainReference, movie_statistics
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL
+from cardiolens.store.atomic import disk_errors, is_leftover, temporary_beside
 from cardiolens.study import Study
 from cardiolens.torch_engine import TorchEngine
 from cardiolens.transforms import ClipTransform
@@ -54,6 +55,7 @@ def export_model(
     Raises:
         CheckpointError: an untrained model, one without a head, or the folder holds other files.
         InputError: onnx, onnxscript or onnxruntime is not installed.
+        DiskError: no room, or the folder cannot be written; an earlier export is as it was.
     """
     _require()
     out = Path(out)
@@ -62,34 +64,58 @@ def export_model(
         raise CheckpointError(f"{model.card.full_name} is untrained or has no head; export a model that can predict")
     if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - _OURS):
         raise CheckpointError(f"{out} holds files that are no export's; give a new folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.new")
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(out)
+    fresh = temporary_beside(out)
     steps = ["encoder", "heads", "domain", "8 bits", "comparison"]
 
     def step(name: str) -> None:
         progress(name, steps.index(name), len(steps))
 
     try:
-        fresh.mkdir()
-        step("encoder")
-        _graphs(model, fresh, step)
-        if int8:
-            step("8 bits")
-            quantise(fresh / ENCODER["fp32"], fresh / ENCODER["int8"])
-        (fresh / CARD).write_text(model.card.to_json(), encoding="utf-8")
-        _seal(fresh, model, {})
+        with disk_errors(out):
+            fresh.mkdir()
+            step("encoder")
+            _graphs(model, fresh, step)
+            if int8:
+                step("8 bits")
+                quantise(fresh / ENCODER["fp32"], fresh / ENCODER["int8"])
+            (fresh / CARD).write_text(model.card.to_json(), encoding="utf-8")
+            _seal(fresh, model, {})
         step("comparison")
         parity = compare(engine, fresh, studies)
-        (fresh / "parity.json").write_text(json.dumps(parity, indent=1) + "\n", encoding="utf-8")
-        (fresh / "parity.md").write_text(page(parity), encoding="utf-8")
-        _seal(fresh, model, parity["by_precision"])
-        if out.exists():
-            shutil.rmtree(out)
-        fresh.replace(out)
+        with disk_errors(out):
+            (fresh / "parity.json").write_text(json.dumps(parity, indent=1) + "\n", encoding="utf-8")
+            (fresh / "parity.md").write_text(page(parity), encoding="utf-8")
+            _seal(fresh, model, parity["by_precision"])
+            _swap(fresh, out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     progress("", len(steps), len(steps))
     return out
+
+
+def _sweep(out: Path) -> None:
+    """Delete what an export to this folder left that was killed."""
+    for path in out.parent.glob(f".{glob.escape(out.name)}.*"):
+        if is_leftover(path):
+            shutil.rmtree(path)
+
+
+def _swap(fresh: Path, out: Path) -> None:
+    """The new folder in place of an earlier one, which goes only when the new one is there."""
+    old = temporary_beside(out)
+    if out.exists():
+        out.replace(old)
+    try:
+        fresh.replace(out)
+    except OSError:
+        if old.exists():
+            old.replace(out)
+        raise
+    if old.exists():
+        shutil.rmtree(old)
 
 
 def _graphs(model: DualEncoder, folder: Path, step: Callable[[str], None]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cardiolens.conditions import ConditionFinding
 from cardiolens.edge.engine import OnnxEngine
 from cardiolens.edge.folder import ENCODER, EdgeFolder
 from cardiolens.engine import Engine
@@ -58,14 +59,16 @@ def compare(engine: Engine, folder: Path, studies: Sequence[Study] | None = None
     for precision in held.precisions:
         other = OnnxEngine(folder, precision, threads=1, judged=False)
         found = [Predictor(other)(study) for study in read]
-        one = _differences(truth, found)
+        one, alone = _differences(truth, found), _one_sided(truth, found)
         which = 0 if precision == "fp32" else 1
         far = [name for name, pair in one.items() if not pair["max"] <= LIMITS[name][which]]
+        why = [f"{_WORDS[name]}: up to {one[name]['max']:.3g}" for name in far]
+        why += [f"{_WORDS[name]}: told by only one of network and export" for name in alone]
         by_precision[precision] = {
             "studies": len(read),
             "differences": one,
-            "good": not far,
-            "why": "; ".join(f"{_WORDS[name]}: up to {one[name]['max']:.3g}" for name in far),
+            "good": not why,
+            "why": "; ".join(why),
             "same_flags": _same_flags(truth, found),
             "mib": round((folder / ENCODER[precision]).stat().st_size / 2**20, 2),
             "speed": _speed(engine, other, whole.bag(read[0]).clips),
@@ -82,15 +85,16 @@ def compare(engine: Engine, folder: Path, studies: Sequence[Study] | None = None
 
 
 def _differences(truth: Sequence[Prediction], found: Sequence[Prediction]) -> dict[str, dict[str, float]]:
-    """Greatest and mean of each kind that the model tells."""
+    """Greatest and mean of each kind that both tell; see `_one_sided` for what only one tells."""
     every: dict[str, list[float]] = {}
     for one, other in zip(truth, found, strict=True):
-        every.setdefault("embedding", []).extend(np.linalg.norm(one.embeddings - other.embeddings, axis=1).tolist())
+        if one.embeddings.shape == other.embeddings.shape:
+            every.setdefault("embedding", []).extend(np.linalg.norm(one.embeddings - other.embeddings, axis=1).tolist())
         if one.lvef_pct is not None and other.lvef_pct is not None:
             every.setdefault("lvef_points", []).append(abs(one.lvef_pct - other.lvef_pct))
         if one.domain_score is not None and other.domain_score is not None:
             every.setdefault("domain_score", []).append(abs(one.domain_score - other.domain_score))
-        for mine, theirs in zip(one.conditions, other.conditions, strict=True):
+        for mine, theirs in _both(one, other):
             pairs = [(mine.score, theirs.score)]
             if mine.probability is not None and theirs.probability is not None:
                 pairs.append((mine.probability, theirs.probability))
@@ -98,11 +102,35 @@ def _differences(truth: Sequence[Prediction], found: Sequence[Prediction]) -> di
     return {name: {"max": float(np.max(far)), "mean": float(np.mean(far))} for name, far in every.items()}
 
 
+def _one_sided(truth: Sequence[Prediction], found: Sequence[Prediction]) -> list[str]:
+    """Kinds of output that the network gives for a study and the export does not, or the other way round."""
+    out = []
+    for name, told in _TOLD.items():
+        if any(told(one) != told(other) for one, other in zip(truth, found, strict=True)):
+            out.append(name)
+    return out
+
+
+_TOLD: Mapping[str, Callable[[Prediction], object]] = {
+    "embedding": lambda one: one.embeddings.shape,
+    "lvef_points": lambda one: one.lvef_pct is None,
+    "probability": lambda one: {two.name: two.probability is None for two in one.conditions},
+    "domain_score": lambda one: one.domain_score is None,
+}
+"""What must be alike, whatever the figures."""
+
+
+def _both(one: Prediction, other: Prediction) -> list[tuple[ConditionFinding, ConditionFinding]]:
+    """Conditions of both, by name."""
+    theirs = {two.name: two for two in other.conditions}
+    return [(mine, theirs[mine.name]) for mine in one.conditions if mine.name in theirs]
+
+
 def _same_flags(truth: Sequence[Prediction], found: Sequence[Prediction]) -> float:
     """Share of conditions and of out-of-domain verdicts that are the same."""
     pairs = [(one.out_of_domain, other.out_of_domain) for one, other in zip(truth, found, strict=True)]
     for one, other in zip(truth, found, strict=True):
-        pairs += [(a.flagged, b.flagged) for a, b in zip(one.conditions, other.conditions, strict=True)]
+        pairs += [(a.flagged, b.flagged) for a, b in _both(one, other)]
     return sum(a == b for a, b in pairs) / len(pairs)
 
 
