@@ -505,14 +505,14 @@ def test_the_command_serves_until_it_is_stopped_and_warns_beyond_this_machine(
 ):
     import threading
 
+    from cardiolens import addresses
     from cardiolens.cli import node as command
-    from cardiolens.pacs import scp
 
     stop = threading.Event()
     monkeypatch.setenv("CARDIOLENS_KEY", KEY.decode())
     monkeypatch.setattr(command, "_reader", lambda *_: QUICK)
     monkeypatch.setattr(command, "_stop_signal", lambda: stop)
-    monkeypatch.setattr(scp, "is_loopback", lambda host: False)
+    monkeypatch.setattr(addresses, "is_loopback", lambda host: False)
     port = free_port()
     to = archive.peer
     options = ("--store", tmp_path / "spool", "--send-to", str(to), "--port", port, "--quiet", 0.2, "--min-free", 0)

@@ -15,7 +15,6 @@ from pynetdicom import AE
 from quick_node import RESULTS, Running, datasets, scan, sender, store
 
 from cardiolens.pacs import spool as spool_module
-from cardiolens.pacs.scp import is_loopback
 from cardiolens.pacs.send import Peer
 
 AWAY = Peer("AWAY", "127.0.0.1", 9)
@@ -268,10 +267,3 @@ def test_senders_at_once_lose_no_image(running, images, tmp_path):
     assert statuses == [0] * 8
     assert stored(node) == 8
     assert [entry.images for entry in node.spool.entries.values()] == [2] * 4
-
-
-def test_what_counts_as_this_machine_alone():
-    assert is_loopback("127.0.0.1")
-    assert is_loopback("localhost")
-    assert not is_loopback("0.0.0.0")  # noqa: S104
-    assert not is_loopback("no.such.host.invalid")

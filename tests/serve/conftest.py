@@ -9,8 +9,9 @@ pytest.importorskip("fastapi", reason="the extra cardiolens[serve] is not instal
 from fastapi.testclient import TestClient
 from served import fill
 
+from cardiolens.addresses import is_loopback
 from cardiolens.hub import load_model
-from cardiolens.serve import Settings, is_loopback, make_app
+from cardiolens.serve import Settings, make_app
 from cardiolens.serve.engines import Engines
 from drawn_phantom import Oracle
 

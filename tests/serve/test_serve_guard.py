@@ -9,7 +9,7 @@ from served import TOKEN
 
 import cardiolens.serve
 from cardiolens.errors import CheckpointError, InputError, StoreError
-from cardiolens.serve import Settings, is_loopback, make_app
+from cardiolens.serve import Settings, make_app
 from cardiolens.serve.guard import Sessions, address_of
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound
@@ -137,21 +137,6 @@ def test_beyond_loopback_a_token_is_required_and_must_be_long(filled, engines, t
         make_app(Settings(filled, tmp_path, host=EVERYWHERE), engines)
     with pytest.raises(InputError, match="16 characters"):
         make_app(Settings(filled, tmp_path, token="short"), engines)
-
-
-@pytest.mark.parametrize(
-    ("host", "own"),
-    [
-        ("127.0.0.1", True),
-        ("::1", True),
-        ("localhost", True),
-        (EVERYWHERE, False),
-        ("10.0.0.1", False),
-        ("host.example", False),
-    ],
-)
-def test_which_addresses_are_loopback(host, own):
-    assert is_loopback(host) is own
 
 
 @pytest.mark.parametrize("path", ["/", "/api/about", "/static/study.js", "/nowhere", "/docs"])

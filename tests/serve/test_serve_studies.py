@@ -1,7 +1,9 @@
 """The work-list and a study over the API: filters, pixels, report, numbers, what is hostile."""
 
 import gzip
+import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -214,3 +216,29 @@ def test_infinite_labels_are_missing_ones(serve, tmp_path):
         assert found["known"] == 2
     assert client.get("/api/cohort/subgroups", params={"by": "edv"}).status_code == 200
     assert client.get("/api/studies", params={"sort": "lvef", "between": "lvef:40:"}).json()["total"] == 1
+
+
+def test_no_page_shows_an_age_over_89_or_a_column_that_names_somebody(serve, tmp_path):
+    path = fill(tmp_path / "old")
+    (path / "labels.csv").write_text(
+        f"key,patient,session,age,lvef\n{WHOLE},Quillfeather,s1,97,61\n{LONG},Sandoval,s2,,35\n{OTHER},Q,s1,30,48\n"
+    )
+    store = StudyStore(path, mode="a")
+    store.write(replace(store.read(LONG), age=93.0), key=LONG)
+    client = serve(path)
+    answers = [client.get("/api/studies"), client.get("/api/columns"), client.get("/api/cohort/columns")]
+    answers += [client.get(f"/api/studies/{key}") for key in (WHOLE, LONG)]
+    answers += [client.post("/api/cohort/column", json={"name": "age", "keys": []})]
+    for answer in answers:
+        assert answer.status_code == 200
+        for secret in ("97", "93", "Quillfeather", "session"):
+            assert secret not in re.sub(r'"content":"\w+"', "", answer.text), (answer.url, secret)
+    assert {row["age"] for row in answers[0].json()["rows"]} == {90.0, 30.0}
+    for name in ("patient", "session"):
+        for refused in (
+            client.post("/api/cohort/column", json={"name": name, "keys": []}),
+            client.get("/api/cohort/subgroups", params={"by": name}),
+            client.get("/api/studies", params={"sort": name}),
+            client.get("/api/studies", params={"label": f"{name}:Sandoval"}),
+        ):
+            assert refused.status_code == 422

@@ -99,8 +99,9 @@ def node(
     from cardiolens.pacs import need
 
     need("pynetdicom")
+    from cardiolens.addresses import is_loopback
     from cardiolens.pacs.node import Node, Settings
-    from cardiolens.pacs.scp import Door, Service, is_loopback
+    from cardiolens.pacs.scp import Door, Service
     from cardiolens.pacs.send import ae_title, peer
     from cardiolens.pacs.spool import Spool
 

@@ -64,8 +64,9 @@ def serve(
     import logging
     import secrets
 
+    from cardiolens.addresses import is_loopback
     from cardiolens.errors import InputError
-    from cardiolens.serve import Settings, UploadLimits, is_loopback, make_app, require_serve
+    from cardiolens.serve import Settings, UploadLimits, make_app, require_serve
     from cardiolens.serve.settings import MiB
 
     require_serve()
@@ -89,8 +90,8 @@ def _run(app: Any, settings: "Settings", made: str | None, certificate: Path | N
 
     import uvicorn
 
+    from cardiolens.addresses import is_loopback
     from cardiolens.errors import InputError
-    from cardiolens.serve import is_loopback
 
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3,

@@ -9,7 +9,6 @@ No name, number, date or text of the patient is kept; a loop is called by the ha
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from cardiolens.dicom.tags import Tags
 from cardiolens.echo.regions import Region, read_regions, spacing_of
 from cardiolens.echo.views import ToldView, told_view, view_of_text
 from cardiolens.errors import ReadError
+from cardiolens.files import sha256_of
 from cardiolens.io.video import MAX_PIXELS, is_video, read_video
 from cardiolens.volume import Volume
 
@@ -83,14 +83,10 @@ def read_loop(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> EchoLoop:
 
 def file_key(path: Path) -> str:
     """What a loop is called: the start of its file's SHA-256; `ReadError` where the file cannot be opened."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
+        return sha256_of(path)[:_KEY_LETTERS]
     except OSError as error:
         raise ReadError(f"{path}: cannot be opened ({error.strerror or error})") from error
-    return digest.hexdigest()[:_KEY_LETTERS]
 
 
 def _renamed(volume: Volume, key: str) -> Volume:

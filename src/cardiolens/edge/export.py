@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cardiolens._version import __version__
-from cardiolens.edge.folder import CARD, DOMAIN, ENCODER, FILE, FORMAT, HEADS, LIMITS, sha256, write_limits
+from cardiolens.edge.folder import CARD, DOMAIN, ENCODER, FILE, FORMAT, HEADS, LIMITS, write_limits
 from cardiolens.edge.parity import compare, page
 from cardiolens.engine import Pooled
 from cardiolens.errors import CheckpointError, InputError
+from cardiolens.files import sha256_of
 from cardiolens.models.domain import DomainReference, movie_statistics
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL
@@ -251,7 +252,7 @@ def quantise(source: Path, target: Path) -> None:
 
 def _seal(folder: Path, model: DualEncoder, parity: dict[str, Any]) -> None:
     """Write `edge.json`."""
-    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != FILE}
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != FILE}
     fields = {
         "format": FORMAT,
         "model": model.card.full_name,

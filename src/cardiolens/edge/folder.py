@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from cardiolens.engine import HeadFacts
 from cardiolens.errors import CheckpointError
+from cardiolens.files import sha256_of
 from cardiolens.models.card import Card
 from cardiolens.models.domain_limits import DomainLimits
 
@@ -70,7 +70,7 @@ class EdgeFolder:
         path = self.path / name
         if name not in self.files or not path.is_file():
             raise CheckpointError(f"{path} is missing; export the model again, or copy the whole folder")
-        if sha256(path) != self.files[name]:
+        if sha256_of(path) != self.files[name]:
             raise CheckpointError(f"{path} is not as it was exported; copy the whole folder again")
         return path
 
@@ -98,16 +98,3 @@ class EdgeFolder:
 def write_limits(limits: DomainLimits, path: Path) -> None:
     """`domain.npz`: plain arrays."""
     np.savez(path, **{name: getattr(limits, name) for name in _LIMITS})
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _by_block(file)
-
-
-def _by_block(file: Any) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()

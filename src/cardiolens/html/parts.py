@@ -9,6 +9,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cardiolens.dicom.deid import Pseudonym, Scrubber
+from cardiolens.privacy import age_words
 from cardiolens.study import Cine, Study
 
 
@@ -48,7 +49,7 @@ def study_facts(study: Study, strike: Scrubber) -> list[tuple[str, str]]:
     facts = [
         ("Site", strike(study.site) if study.site else ""),
         ("Sex", {"F": "female", "M": "male"}.get(study.sex or "", "")),
-        ("Age", _age(study.age)),
+        ("Age", age_words(study.age)),
         (
             "Views",
             ", ".join(
@@ -57,13 +58,6 @@ def study_facts(study: Study, strike: Scrubber) -> list[tuple[str, str]]:
         ),
     ]
     return [(label, value) for label, value in facts if value]
-
-
-def _age(years: float | None) -> str:
-    """Ages over 89 identify (45 CFR 164.514(b)(2)(i)(C)) and are shown as one."""
-    if years is None:
-        return ""
-    return "90 years or over" if round(years) > 89 else f"{years:.0f} years"
 
 
 def view_facts(cine: Cine, strike: Scrubber) -> dict[str, str]:

@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cardiolens.errors import CheckpointError
+from cardiolens.files import sha256_of
 from cardiolens.models import build_cinema, build_slices
 from cardiolens.models.build_cinema import CinemaModel
 from cardiolens.models.build_slices import SliceModel
 from cardiolens.models.card import Card, Licence
-from cardiolens.models.checkpoint import read_tensors, select, sha256_of, shapes_of
+from cardiolens.models.checkpoint import read_tensors, select, shapes_of
 from cardiolens.models.domain import DomainReference
 from cardiolens.models.dual_encoder import DualEncoder, VideoConfig
 from cardiolens.models.layouts import (

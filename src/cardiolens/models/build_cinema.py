@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from cardiolens.errors import CheckpointError
+from cardiolens.files import sha256_of
 from cardiolens.models.card import Card, Licence
-from cardiolens.models.checkpoint import read_tensors, select, sha256_of, shapes_of
+from cardiolens.models.checkpoint import read_tensors, select, shapes_of
 from cardiolens.models.cinema_card import fresh_card
 from cardiolens.models.cinema_layout import CINEMA, VIEW_NAMES, family_of, tables_of
 from cardiolens.models.convmae import ConvMAE, ConvMAEConfig

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from cardiolens.errors import CheckpointError
+from cardiolens.files import sha256_of
 from cardiolens.models.card import Card, Licence
-from cardiolens.models.checkpoint import read_tensors, select, sha256_of, shapes_of
+from cardiolens.models.checkpoint import read_tensors, select, shapes_of
 from cardiolens.models.layouts import OWN, Layout, Slot, clean_name, detect
 from cardiolens.models.registry import ModelEntry
 from cardiolens.models.slivit import SLIViT, SLIViTConfig

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
@@ -134,12 +133,3 @@ def _complaint(
     if any("layernorm" in text for text in (*missing, *extra)):
         advice += " (heads with a LayerNorm are shad-mil-classification, without are shad-mil-regression)"
     return ". ".join(parts) + f". Mend: {advice}"
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

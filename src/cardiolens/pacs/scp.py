@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
-import socket
 import socketserver
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -261,12 +259,3 @@ def _bounded(door: Door) -> type[Any]:
             return association
 
     return BoundedRequest
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a service bound there is reached from this machine alone."""
-    try:
-        found: Sequence[Any] = socket.getaddrinfo(host, None)
-    except OSError:
-        return False
-    return all(entry[4][0] in ("::1",) or str(entry[4][0]).startswith("127.") for entry in found)

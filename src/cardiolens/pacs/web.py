@@ -15,9 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 import pydicom
 from pydicom.dataset import Dataset
 
+from cardiolens.addresses import is_loopback
 from cardiolens.dicom.tags import Tags
 from cardiolens.errors import InputError, ReadError
-from cardiolens.pacs.scp import is_loopback, quiet_libraries
+from cardiolens.pacs.scp import quiet_libraries
 
 TOKEN, USER, PASSWORD = "CARDIOLENS_DICOMWEB_TOKEN", "CARDIOLENS_DICOMWEB_USER", "CARDIOLENS_DICOMWEB_PASSWORD"
 _ANY_SYNTAX = (("application/dicom", "*"),)  # as stored; else a server decompresses everything

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardiolens.errors import ReportError
+from cardiolens.privacy import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table indexed by study key: the folder of a store, or a CSV file with a column `key`.
+    """A table indexed by study key, as it may be shown: the folder of a store, or a CSV file with a column `key`.
 
     Raises:
         ReportError: no such file, no labels in the store, no column `key`, or a key twice.
@@ -24,5 +25,5 @@ def read_table(path: Path) -> pd.DataFrame:
         labels = StudyStore(path).labels()
         if labels.empty:
             raise ReportError(f"{path} has no labels.csv; give a CSV file with a column `key`")
-        return labels
-    return read_by_key(path)
+        return shown(labels)
+    return shown(read_by_key(path))

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save
 
 from cardiolens.errors import CheckpointError
+from cardiolens.files import sha256_of
 from cardiolens.models.card import Card
-from cardiolens.models.checkpoint import read_tensors, sha256_of
+from cardiolens.models.checkpoint import read_tensors
 from cardiolens.models.locate import local_tags
 from cardiolens.models.plane_unet import PlaneUNet, PlaneUNetConfig
 from cardiolens.segmenter.segmenter import Pair, Segmenter

@@ -10,14 +10,14 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from cardiolens.errors import InputError
-from cardiolens.serve.settings import Settings, UploadLimits, is_loopback
+from cardiolens.serve.settings import Settings, UploadLimits
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from cardiolens.serve.engines import Engines
 
-__all__ = ["Settings", "UploadLimits", "is_loopback", "make_app", "require_serve"]
+__all__ = ["Settings", "UploadLimits", "make_app", "require_serve"]
 
 _NEEDED = ("fastapi", "uvicorn", "python_multipart")
 

@@ -13,13 +13,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from cardiolens._version import __version__
+from cardiolens.addresses import is_loopback
 from cardiolens.errors import CardiolensError, CheckpointError, InputError
 from cardiolens.serve import api_jobs, api_reading, api_search, api_studies, pages
 from cardiolens.serve.desk import Desk, NotFoundError, ReplacedError
 from cardiolens.serve.engines import Engines
 from cardiolens.serve.export import NoBrowserError
 from cardiolens.serve.guard import Guard, Sessions
-from cardiolens.serve.settings import Settings, is_loopback
+from cardiolens.serve.settings import Settings
 from cardiolens.serve.uploads import TooLargeError, WrongTypeError
 from cardiolens.store.atomic import DiskError
 

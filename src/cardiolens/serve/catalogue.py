@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from cardiolens.errors import CardiolensError, InputError, ReportError
+from cardiolens.privacy import shown, shown_age
 from cardiolens.serve.results import Results
 from cardiolens.store import StudyStore
 from cardiolens.store.atomic import disk_errors, write_whole
@@ -25,7 +26,6 @@ _KEEP_EVERY = 30.0  # seconds between writings of the list while it is made
 _SEE_EVERY = 5.0  # seconds between looks at the folder
 _TRAITS = ("sex", "age", "site")
 _MOST_VALUES = 40
-_NOT_OFFERED = ("patient", "session", "accession", "key")
 MOST_ROWS = 200
 
 
@@ -82,7 +82,7 @@ class Catalogue:
         if stamp != self._labels_stamp:
             try:
                 # infinite is no figure, and JSON has no word for it
-                self._labels, self.trouble = self.store.labels().replace([math.inf, -math.inf], math.nan), ""
+                self._labels, self.trouble = shown(self.store.labels()).replace([math.inf, -math.inf], math.nan), ""
             except ReportError as error:
                 self._labels, self.trouble = pd.DataFrame(), f"labels.csv is left out: {error}"
             self._labels_stamp = stamp
@@ -123,7 +123,7 @@ class Catalogue:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """The labels of the store, indexed by key."""
+        """The labels of the store as they may be shown, indexed by key."""
         found: pd.DataFrame = self._labels
         return found
 
@@ -220,7 +220,8 @@ class Catalogue:
             value = self._labels.at[key, name]
             if not pd.isna(value):
                 return value.item() if hasattr(value, "item") else value
-        return self._facts.get(key, {}).get(name) if name in _TRAITS else None
+        trait = self._facts.get(key, {}).get(name) if name in _TRAITS else None
+        return shown_age(trait) if name == "age" else trait
 
     def columns(self) -> list[dict[str, Any]]:
         """Label columns that can be filtered by: numbers with their range, others with their values."""
@@ -228,7 +229,7 @@ class Catalogue:
         own = self._labels.reindex(self._keys) if len(self._labels.columns) else self._labels
         for name in map(str, own.columns):
             column = own[name].dropna()
-            if name in _NOT_OFFERED or not len(column):
+            if not len(column):
                 continue
             if pd.api.types.is_numeric_dtype(column) and column.nunique() > 2:
                 out.append({"name": name, "kind": "number", "low": float(column.min()), "high": float(column.max())})

@@ -15,7 +15,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from cardiolens.serve.settings import Settings, is_loopback
+from cardiolens.addresses import is_loopback
+from cardiolens.serve.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.datastructures import Address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,13 +59,3 @@ class Settings:
         """Folder of results, changes and jobs."""
         path = Path(self.store).absolute()
         return self.out.absolute() if self.out is not None else path.with_name(f"{path.name}.serve")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -16,6 +16,7 @@ from cardiolens.html.loops import model_field
 from cardiolens.html.parts import scrubber_of
 from cardiolens.html.report import band_of
 from cardiolens.origin import is_rendered, learned_from_phantom
+from cardiolens.privacy import shown_age
 from cardiolens.serve.changes import told
 from cardiolens.serve.results import Reading
 from cardiolens.study import Cine, Study, View
@@ -38,12 +39,12 @@ def study_told(desk: Desk, key: str) -> dict[str, Any]:
         "content": desk.content(key),
         "site": study.site,
         "sex": study.sex,
-        "age": None if study.age is None else min(round(study.age), 90),
+        "age": shown_age(None if study.age is None else round(study.age)),
         "cines": [_cine_told(cine, strike, desk) for cine in study.cines],
         "report": None if study.report is None else strike(study.report),
         "refused": [{"series": strike(one.series), "reason": strike(one.reason)} for one in study.refused],
         "notes": [strike(note) for note in study.notes],
-        "labels": {str(name): _plain(value) for name, value in own.items() if name not in ("patient", "session")},
+        "labels": {str(name): _plain(value) for name, value in own.items()},
         "colours": {name: list(rgb) for name, rgb in COLOURS.items()},
         "rendered": is_rendered(study),
         "disclaimer": NOT_A_DEVICE,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from cardiolens.annotation import Annotation
 from cardiolens.errors import StoreError
+from cardiolens.files import sha256_of
 from cardiolens.store import _annotation_file, _published, _study_file
 from cardiolens.store._frames import no_view, read_frames, require_within, view_of
 from cardiolens.store._handles import Handles
@@ -297,11 +298,7 @@ class StudyStore:
         status = path.stat()
         stamp = (key, status.st_ino, status.st_mtime_ns)
         if stamp not in self._file_hashes:
-            digest = hashlib.sha256()
-            with path.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-            self._file_hashes[stamp] = digest.hexdigest()
+            self._file_hashes[stamp] = sha256_of(path)
         return self._file_hashes[stamp]
 
     def hash(self) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from cardiolens.addresses import is_loopback
 from cardiolens.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Endpoint:
     @property
     def is_local(self) -> bool:
         """Whether it is this machine."""
-        return _is_loopback(str(urlsplit(self.url).hostname))
+        return is_loopback(str(urlsplit(self.url).hostname))
 
     def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST to /chat/completions, again where that may help.
@@ -157,18 +158,9 @@ def _of_status(error: urllib.error.HTTPError) -> EndpointFailure:
     return EndpointFailure("refused by the server", why, again=error.code in _AGAIN, wait_s=wait, hopeless=hopeless)
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _is_private(host: str) -> bool:
     """This machine or an address of a private network; a name could be anywhere and is not."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return True
     try:
         return ipaddress.ip_address(host).is_private

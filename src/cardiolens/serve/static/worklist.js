@@ -91,7 +91,7 @@ function row(one) {
     h("td", { class: "who" }, h("a", { href: pageOf(one.key) }, one.key.split("/")[1]),
       one.trouble ? h("div", { class: "bad small" }, one.trouble) : null,
       h("div", { class: "quiet small" }, one.key.split("/")[0]),
-      h("div", { class: "quiet small" }, [one.sex, one.age === null ? null : `${Math.round(one.age)} y`].filter(Boolean).join(", "))),
+      h("div", { class: "quiet small" }, [one.sex, one.age === null ? null : `${Math.round(one.age)} y${one.age >= 90 ? " or over" : ""}`].filter(Boolean).join(", "))),
     h("td", { class: "hide views" }, VIEWS.map((name) => [h("span", { class: one.views[name] ? "chip on" : "chip", title: one.views[name] ? `${one.views[name][0]} planes, ${one.views[name][1]} phases` : "not there" }, one.views[name] ? name : "–"), " "])),
     h("td", { class: "num" }, lvef(one.result)), h("td", { class: "num" }, contour(one.result)),
     h("td", { class: "num" }, one.label_lvef === null ? h("span", { class: "faint" }, "–") : `${number(one.label_lvef)} %`),
