@@ -216,6 +216,20 @@ def test_a_set_is_the_phantom_s_by_its_cines_or_by_the_manifest_beside_it(small_
         assert rendered_set(stacks, stacks.keys()) is rendered_set(planes, planes.keys()) is rendered
 
 
+@pytest.mark.parametrize(("taught", "asked", "named"), [([0, 1], 5, "5"), ([0, 2], 1, "1")])
+def test_a_class_that_is_asked_for_and_was_never_taught_is_refused_by_name(taught, asked, named, tmp_path):
+    path = volumes_file(tmp_path / "set.npz")
+    with np.load(path) as file:
+        arrays = dict(file)
+    for part in ("train", "val", "test"):
+        arrays[f"{part}_labels"] = np.array(taught, dtype=np.uint8)[arrays[f"{part}_labels"]]
+    arrays["test_labels"][:3] = asked
+    np.savez_compressed(path, **arrays)
+    words = rf"of class {named} there are 3 held-out volumes \(first test_00000/volume\) and none.*`fraction`"
+    with pytest.raises(TrainingError, match=words):
+        slices.train_slices(slices_recipe(), open_volumes(path), tmp_path / "run")
+
+
 def test_what_cannot_be_learned_is_refused_with_a_reason(balls, trunk, tmp_path):
     with pytest.raises(TrainingError, match=r"no label lvef; there are label"):
         slices.train_slices(slices_recipe(classes=None, values=["lvef"]), balls, tmp_path / "a")

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from cardiolens.annotation import LANDMARKS
 from cardiolens.segmentation import STRUCTURES
 from cardiolens.study import View
-from cardiolens.training.recipe import RunRecipe, Strict
+from cardiolens.training.recipe import LabelledRecipe, RunRecipe, Strict
 
 Interval = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
@@ -62,18 +62,14 @@ class MaskedRecipe(CineRecipe):
     checkpoint_every: int = Field(10, ge=1)  # epochs
 
 
-class DownstreamRecipe(CineRecipe):
+class DownstreamRecipe(CineRecipe, LabelledRecipe):
     """What the three downstream tasks have: start, share of the labels, early stopping.
 
     `model` is an autoencoder ("cinema-base"), whose encoder is kept, or a baseline ("cinema-unet", "cinema-resnet50").
     """
 
     devices: int = 1
-    task: str = "task"  # name in the card
     views: tuple[View, ...] = (View.SAX,)
-    pretrain_split: str | None = None  # split file of the run that the weights come from; None: looked for beside them
-    fraction: float = Field(1.0, gt=0, le=1)  # of the training patients; the other parts stay whole
-    fraction_seed: int = 0
     drop_path: float = Field(0.1, ge=0, lt=1)
     validate_every: int = Field(20, ge=1)  # epochs
     patience: int | None = Field(5, ge=1)  # validations without a better one until the run stops; None never

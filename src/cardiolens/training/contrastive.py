@@ -9,17 +9,15 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
-from cardiolens._version import __version__
 from cardiolens.augmix import augmix
 from cardiolens.datasets.splits import Split
 from cardiolens.errors import TrainingError
-from cardiolens.hub import load_model, save_model
+from cardiolens.hub import load_model
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.objectives import flood, info_nce
 from cardiolens.store import StudyStore
@@ -27,9 +25,11 @@ from cardiolens.text.token_store import TokenStore
 from cardiolens.text.tokenizer import ReportTokenizer
 from cardiolens.training.data import ClipSource, Draw
 from cardiolens.training.pairs import ContrastBatch, ReportPairs, contrast_loader, report_tokens
+from cardiolens.training.pretraining import Pretraining, run_pretraining
 from cardiolens.training.processes import gather_pairs
 from cardiolens.training.recipe import PretrainRecipe, TextRecipe
-from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.run import RunFolder
+from cardiolens.training.start import rendered_alone
 from cardiolens.transforms import ClipTransform
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def by_chunks(tower: Callable[..., Tensor], size: int | None, *inputs: Tensor) -
     return torch.cat([checkpoint(tower, *chunk, use_reentrant=False) for chunk in chunks])
 
 
-class ContrastiveModule(TrainingModule):
+class ContrastiveModule(Pretraining):
     """Both towers under the flooded InfoNCE loss.
 
     With several processes, each computes the loss of the whole batch from the embeddings of all, so that centring,
@@ -128,11 +128,10 @@ class ContrastiveModule(TrainingModule):
 
     def save(self, folder: Path, epoch: int) -> None:
         """Write the model as after so many epochs, both means folded in."""
-        self.model.card.provenance["epoch"] = epoch
         text_proj = self.model.text_proj
         assert text_proj is not None  # noqa: S101 - built by `pretrain`
         with self.centre_video.folded(self.model.video_proj), self.centre_text.folded(text_proj):
-            save_model(self.model, folder)
+            super().save(folder, epoch)
 
     def contrast(self, batch: ContrastBatch, clips: Tensor) -> Tensor:
         """The InfoNCE loss of the batch of all processes, in single precision or better."""
@@ -169,8 +168,7 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
         CheckpointError: weights or a BERT that the recipe names and that are not there.
     """
     folder = RunFolder(out, recipe)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", out)
+    if folder.told_finished():
         return folder.final
     split = folder.split(store)
     L.seed_everything(recipe.seed, verbose=False)
@@ -191,30 +189,15 @@ def pretrain(recipe: PretrainRecipe, store: StudyStore, out: Path) -> Path:
     ]
     module = ContrastiveModule(model, recipe)
     model.card.notes = []  # said of the weights it starts from
-    before = model.card.provenance
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data_hash": store.hash(),
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        **({"start": before} if before else {}),
-    }
-    callbacks: list[Callback] = [KeepModels(folder, recipe.checkpoint_every), KeepState(folder)]
+    model.card.provenance = folder.provenance(
+        split,
+        store.hash(),
+        phantom=rendered_alone(store, train_keys) or None,
+        start=model.card.provenance or None,
+    )
     sync = recipe.devices > 1 and not recipe.freeze_norm and bool(batch_norms(model))
-    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(train_keys))], sync_norm=sync)
-    resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if trainer.is_global_zero:
-        model.card.provenance |= {
-            f"last_{name}": round(float(value), 4) for name, value in trainer.callback_metrics.items()
-        }
-        module.save(folder.final, recipe.optimiser.epochs)
-    trainer.strategy.barrier()
-    return folder.final
+    every = recipe.checkpoint_every
+    return run_pretraining(folder, module, loaders, studies=len(train_keys), every=every, sync_norm=sync)
 
 
 def pairs_loader(

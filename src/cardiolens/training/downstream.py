@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +15,8 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 from torch import Tensor
 
-from cardiolens._version import __version__
-from cardiolens.datasets.splits import take_fraction
 from cardiolens.errors import RecipeError
 from cardiolens.grid import GridSpec
-from cardiolens.hub import save_model
 from cardiolens.models.multiview import layer_groups
 from cardiolens.store import StudyStore
 from cardiolens.training.cine_data import CineBatch, GridSource, Samples, cine_loader, usable
@@ -30,15 +26,12 @@ from cardiolens.training.cine_recipe import DownstreamRecipe, LandmarkRecipe, Se
 from cardiolens.training.cine_tasks import CineTask, Rows, SegmentationTask
 from cardiolens.training.cine_values import TabularTask
 from cardiolens.training.grid_augment import GridAugment, gamma, move, move_points
-from cardiolens.training.overlap import refuse_seen
-from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.labelled import STOPPED, LabelledRun, refuse_unvalidated
+from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, fit
 from cardiolens.training.start import rendered_alone
 from cardiolens.training.supervised import KeepBest
 
-logger = logging.getLogger(__name__)
-
 _EVALUATION_BATCH = 8  # samples
-STOPPED = "stopped_early.json"
 
 
 class DownstreamModule(TrainingModule):
@@ -112,58 +105,30 @@ def train_downstream(recipe: DownstreamRecipe, store: StudyStore, out: Path) -> 
             folder of another run.
         RecipeError: validation that would never take place.
     """
-    if recipe.validate_every > recipe.optimiser.epochs:
-        raise RecipeError(
-            f"validate_every is {recipe.validate_every} and epochs are {recipe.optimiser.epochs}: the epoch to keep "
-            "could not be chosen"
-        )
+    refuse_unvalidated(recipe.optimiser.epochs, recipe.validate_every)
     folder = RunFolder(out, recipe)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", out)
+    if folder.told_finished():
         return folder.final
     split = folder.split(store)
-    L.seed_everything(recipe.seed, verbose=False)
-    share = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
-    task = task_of(recipe, store, share)
+    run = LabelledRun(folder, recipe, split, store.hash())
+    task = task_of(recipe, store, run.train)
     model, start = task.model()
     assert model.card is not None  # noqa: S101 - given by the task
-    data_hash = store.hash()
-    checked = refuse_seen(
-        start.provenance,
-        split,
-        data_hash=data_hash,
-        weights=recipe.weights,
-        named=recipe.pretrain_split,
-        keep=folder.path,
-    )
+    run.starts_from(start)
     source = GridSource(store, GridSpec.from_dict(model.card.transform), pixels=recipe.pixels, cache=recipe.cache)
-    parts = {
-        part: usable(source, share if part == "train" else split[part], part, lambda key: task.why_not(source, key))
-        for part in split.parts
-    }
+    parts = {part: usable(source, run.share(part), part, lambda key: task.why_not(source, key)) for part in split.parts}
     module = DownstreamModule(model, recipe, task)
     best = _fit(folder, module, task, source, parts)
-    metrics, entry = _measure(folder, module, task, source, {p: keys for p, keys in parts.items() if p != "train"})
-    every = [key for keys in parts.values() for key in keys]
-    model.card.tasks[recipe.task] = {**task.entry(), "metrics": metrics}
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data_hash": data_hash,
-        "annotation_hash": store.annotation_hash(every),
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        "best_epoch": best["epoch"],
-        "studies": {part: len(keys) for part, keys in parts.items()},
-        **entry,
-        **({"held_out_checked": "; ".join(checked)} if checked else {}),
-        **({"phantom": True} if rendered_alone(store, parts["train"]) else {}),
-        "start": start.provenance if recipe.weights is not None else {},
-    }
-    (folder.path / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
-    save_model(model, folder.final)
-    return folder.final
+    metrics = _measure(folder, module, task, source, {p: keys for p, keys in parts.items() if p != "train"})
+    return run.conclude(
+        model,
+        task.entry(),
+        metrics,
+        annotation_hash=store.annotation_hash([key for keys in parts.values() for key in keys]),
+        best_epoch=best["epoch"],
+        studies={part: len(keys) for part, keys in parts.items()},
+        phantom=rendered_alone(store, parts["train"]) or None,
+    )
 
 
 def task_of(recipe: DownstreamRecipe, store: StudyStore, train: Sequence[str]) -> CineTask:
@@ -238,12 +203,7 @@ def fit_best(
         callbacks.append(StopEarly(folder, patience * validate_every))
     callbacks += [KeepState(folder), Bar(f"finetune {recipe.name}", studies)]
     if not (folder.path / STOPPED).exists():
-        trainer = make_trainer(folder, callbacks, accumulate=accumulate, validate_every=validate_every)
-        module.train()
-        resume = folder.resume if folder.resume.exists() else None
-        trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+        fit(folder, module, loaders, callbacks, accumulate=accumulate, validate_every=validate_every)
     module.load_state_dict(load_file(folder.path / "best.safetensors"))
     best: dict[str, Any] = json.loads((folder.path / "best.json").read_text())
     return best
@@ -252,15 +212,14 @@ def fit_best(
 @torch.inference_mode()
 def _measure(
     folder: RunFolder, module: DownstreamModule, task: CineTask, source: GridSource, parts: dict[str, tuple[str, ...]]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures of every held-out part, its predictions as a table; and whether the run stopped early."""
+) -> dict[str, Any]:
+    """Figures of every held-out part, its predictions as a table."""
     module.eval()
     metrics = {}
     for part, keys in parts.items():
         rows, metrics[part] = task.report(module.model, source, keys)
         write_rows(folder.path / f"predictions_{part}.csv", rows)
-    stopped = folder.path / STOPPED
-    return metrics, {"stopped_early": json.loads(stopped.read_text())["epoch"]} if stopped.exists() else {}
+    return metrics
 
 
 def write_rows(path: Path, rows: Rows) -> None:

@@ -38,7 +38,7 @@ def train_each(
         if own.finished:
             logger.info("%s is finished", name)
             continue
-        start = start or Start(recipe, store, split, out, cache_folder or out / "cache")
+        start = start or Start(folder, recipe, store, split, cache_folder or out / "cache")
         split.save(own.path / "split.json")
         module = train_head(own, start, task.one(name), title=name, own=recipe.mode == "finetune")
         entry, metrics = conclude(own.path, module, start)
@@ -48,7 +48,7 @@ def train_each(
     if recipe.mode == "transfer":
         logger.warning("mode transfer trains an encoder a condition: the %d models stay in %s", len(task.labels), out)
         return out
-    start = start or Start(recipe, store, split, out, cache_folder or out / "cache")
+    start = start or Start(folder, recipe, store, split, cache_folder or out / "cache")
     return gather(folder, start, task.labels, task.left_out)
 
 

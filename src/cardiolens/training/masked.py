@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from cardiolens._version import __version__
 from cardiolens.errors import TrainingError
 from cardiolens.grid import GridSpec
-from cardiolens.hub import load_model, save_model
+from cardiolens.hub import load_model
 from cardiolens.models.convmae import ConvMAE, draw_masks
 from cardiolens.models.multiview import layer_groups
 from cardiolens.models.transformer import set_checkpointing
@@ -24,15 +21,14 @@ from cardiolens.training.cine_data import CineBatch, GridSource, RandomFrames, c
 from cardiolens.training.cine_models import refuse_other_sizes, resized, transform_of
 from cardiolens.training.cine_recipe import MaskedRecipe
 from cardiolens.training.grid_augment import GridAugment, gamma, move
-from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.pretraining import Pretraining, run_pretraining
+from cardiolens.training.run import RunFolder
 from cardiolens.training.start import rendered_alone
-
-logger = logging.getLogger(__name__)
 
 _HELD_OUT_EPOCH = 1_000_000  # masks of validation are drawn as of this epoch: the same ones every time
 
 
-class MaskedModule(TrainingModule):
+class MaskedModule(Pretraining):
     """An autoencoder under the mean squared error of its masked patches."""
 
     def __init__(self, model: ConvMAE, recipe: MaskedRecipe) -> None:
@@ -62,12 +58,6 @@ class MaskedModule(TrainingModule):
         loss: Tensor = self.model(images, masks).loss
         return loss
 
-    def save(self, folder: Path, epoch: int) -> None:
-        """Write the model as after so many epochs."""
-        assert self.model.card is not None  # noqa: S101 - given by `pretrain_masked`
-        self.model.card.provenance["epoch"] = epoch
-        save_model(self.model, folder)
-
 
 def pretrain_masked(recipe: MaskedRecipe, store: StudyStore, out: Path) -> Path:
     """Run, or go on with, a masked pretraining.
@@ -80,8 +70,7 @@ def pretrain_masked(recipe: MaskedRecipe, store: StudyStore, out: Path) -> Path:
         CheckpointError: weights that the recipe names and that are not there, or of another kind of model.
     """
     folder = RunFolder(out, recipe)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", out)
+    if folder.told_finished():
         return folder.final
     split = folder.split(store)
     L.seed_everything(recipe.seed, verbose=False)
@@ -104,32 +93,14 @@ def pretrain_masked(recipe: MaskedRecipe, store: StudyStore, out: Path) -> Path:
         for part in ("train", "val")
     ]
     module = MaskedModule(model, recipe)
-    before = model.card.provenance
     model.card.notes = []  # said of the weights it starts from
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data_hash": store.hash(),
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        **({"phantom": True} if rendered_alone(store, parts["train"]) else {}),
-        **({"start": before} if before else {}),
-    }
-    callbacks: list[Callback] = [KeepModels(folder, recipe.checkpoint_every), KeepState(folder)]
-    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(parts["train"]))])
-    module.train()
-    resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if trainer.is_global_zero:
-        model.card.provenance |= {
-            f"last_{name}": round(float(value), 6) for name, value in trainer.callback_metrics.items()
-        }
-        module.save(folder.final, recipe.optimiser.epochs)
-    trainer.strategy.barrier()
-    return folder.final
+    model.card.provenance = folder.provenance(
+        split,
+        store.hash(),
+        phantom=rendered_alone(store, parts["train"]) or None,
+        start=model.card.provenance or None,
+    )
+    return run_pretraining(folder, module, loaders, studies=len(parts["train"]), every=recipe.checkpoint_every)
 
 
 def start_autoencoder(recipe: MaskedRecipe) -> ConvMAE:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from cardiolens._version import __version__
 from cardiolens.datasets.volumes import VolumeSet
 from cardiolens.errors import TrainingError
-from cardiolens.hub import load_model, save_model
+from cardiolens.hub import load_model
 from cardiolens.models.card import Licence
 from cardiolens.models.multiview import layer_groups
 from cardiolens.models.transformer import set_checkpointing
@@ -23,7 +20,8 @@ from cardiolens.models.videomae import VideoMAE
 from cardiolens.models.vivit import draw_mask
 from cardiolens.training.downstream import batches_of
 from cardiolens.training.grid_augment import GridAugment, gamma, move
-from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.pretraining import Pretraining, run_pretraining
+from cardiolens.training.run import RunFolder
 from cardiolens.training.start import rendered_set
 from cardiolens.training.video_data import (
     LoopClips,
@@ -35,8 +33,6 @@ from cardiolens.training.video_data import (
 )
 from cardiolens.training.video_recipe import LoopAugmentRecipe, MaskedVideoRecipe
 
-logger = logging.getLogger(__name__)
-
 _HELD_OUT_EPOCH = 1_000_000  # masks of validation are drawn as of this epoch: the same ones every time
 
 
@@ -46,7 +42,7 @@ def augmented(clips: Tensor, settings: LoopAugmentRecipe, generator: torch.Gener
     return move(gamma(clips, draws.exponents(count)).movedim(2, -1), draws.affines(count)).movedim(-1, 2)
 
 
-class MaskedVideoModule(TrainingModule):
+class MaskedVideoModule(Pretraining):
     """An autoencoder under the mean squared error of its hidden tubelets."""
 
     def __init__(self, model: VideoMAE, recipe: MaskedVideoRecipe) -> None:
@@ -72,12 +68,6 @@ class MaskedVideoModule(TrainingModule):
         loss: Tensor = self.model(clips, mask).loss
         return loss
 
-    def save(self, folder: Path, epoch: int) -> None:
-        """Write the model as after so many epochs."""
-        assert self.model.card is not None  # noqa: S101 - given by `pretrain_video`
-        self.model.card.provenance["epoch"] = epoch
-        save_model(self.model, folder)
-
 
 def pretrain_video(recipe: MaskedVideoRecipe, volumes: VolumeSet, out: Path) -> Path:
     """Run, or go on with, a masked pretraining on loops.
@@ -90,8 +80,7 @@ def pretrain_video(recipe: MaskedVideoRecipe, volumes: VolumeSet, out: Path) -> 
         CheckpointError: weights that the recipe names and that are not there, or of another kind of model.
     """
     folder = RunFolder(out, recipe)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", out)
+    if folder.told_finished():
         return folder.final
     split = split_of(folder, recipe, volumes)
     L.seed_everything(recipe.seed, verbose=False)
@@ -114,35 +103,17 @@ def pretrain_video(recipe: MaskedVideoRecipe, volumes: VolumeSet, out: Path) -> 
         for part in ("train", "val")
     ]
     module = MaskedVideoModule(model, recipe)
-    before = model.card.provenance
     model.card.notes = []  # said of the weights it starts from
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data_set": volumes.name,
-        "data_hash": volumes.hash(),
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        "loops": {part: len(keys) for part, keys in parts.items()},
-        **({"phantom": True} if rendered_set(volumes, parts["train"]) else {}),
-        **({"start": before} if before else {}),
-    }
-    callbacks: list[Callback] = [KeepModels(folder, recipe.checkpoint_every), KeepState(folder)]
-    bar = Bar(f"pretrain {recipe.name}", len(parts["train"]))
-    trainer = make_trainer(folder, [*callbacks, bar], accumulate=accumulate)
-    module.train()
-    resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if trainer.is_global_zero:
-        model.card.provenance |= {
-            f"last_{name}": round(float(value), 6) for name, value in trainer.callback_metrics.items()
-        }
-        module.save(folder.final, recipe.optimiser.epochs)
-    trainer.strategy.barrier()
-    return folder.final
+    model.card.provenance = folder.provenance(
+        split,
+        volumes.hash(),
+        data_set=volumes.name,
+        loops={part: len(keys) for part, keys in parts.items()},
+        phantom=rendered_set(volumes, parts["train"]) or None,
+        start=model.card.provenance or None,
+    )
+    every, studies = recipe.checkpoint_every, len(parts["train"])
+    return run_pretraining(folder, module, loaders, studies=studies, every=every, accumulate=accumulate)
 
 
 def start_autoencoder(recipe: MaskedVideoRecipe) -> VideoMAE:

@@ -163,7 +163,16 @@ class PretrainRecipe(RunRecipe):
         return str(value) if isinstance(value, int) else value
 
 
-class FinetuneRecipe(RunRecipe):
+class LabelledRecipe(RunRecipe):
+    """What every run that learns labels has."""
+
+    task: str = "task"  # name in the card
+    pretrain_split: str | None = None  # split file of the run that the weights come from; None: looked for beside them
+    fraction: float = Field(1.0, gt=0, le=1)  # of the training patients; the other parts stay whole
+    fraction_seed: int = 0
+
+
+class FinetuneRecipe(LabelledRecipe):
     """One number or some conditions of a study from its bag of clips."""
 
     kind: Literal["finetune"] = "finetune"
@@ -176,9 +185,6 @@ class FinetuneRecipe(RunRecipe):
     unit: str = "%"
     labels: tuple[str, ...] = ()  # columns of labels.csv, for conditions; none named takes all of the 35 that are there
     each: bool = False  # one model a condition, as in the paper; else one head for all
-    pretrain_split: str | None = None  # split file of the run that the weights come from; None: looked for beside them
-    fraction: float = Field(1.0, gt=0, le=1)  # of the training patients
-    fraction_seed: int = 0
     plane_sampling: PlaneSampling = "random_half"
     huber_delta: float = Field(5.0, gt=0)  # in the label's unit; not given by the paper, ours
     select: Literal["best", "last"] = "best"  # epoch kept, by validation error

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import lightning as L
 import torch
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from cardiolens._version import __version__
 from cardiolens.datasets.splits import Split, make_split
 from cardiolens.errors import RecipeError, TrainingError
 from cardiolens.store import StudyStore
@@ -84,6 +85,24 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         return (self.final / "card.json").exists()
+
+    def told_finished(self) -> bool:
+        """Whether the run is finished; says so."""
+        if self.finished:
+            logger.warning("%s is finished; nothing to do", self.path)
+        return self.finished
+
+    def provenance(self, split: Split, data_hash: str, **facts: Any) -> dict[str, Any]:
+        """What the card of a run's model says of where it comes from; facts that are None are left out."""
+        known = {
+            "version": __version__,
+            "recipe": self.recipe.name,
+            "recipe_hash": self.recipe.hash,
+            "data_hash": data_hash,
+            "split_hash": split.hash,
+            "epochs": self.recipe.optimiser.epochs,
+        }
+        return known | {name: fact for name, fact in facts.items() if fact is not None}
 
     def split(self, store: Keyed, own: Split | None = None) -> Split:
         """The run's split: kept one, the recipe's file, the data set's own, or newly dealt; saved beside the recipe."""
@@ -213,25 +232,6 @@ class TrainingModule(L.LightningModule):
         self._mark = now
 
 
-@runtime_checkable
-class Pretraining(Protocol):
-    """A module that can leave its model as it is after so many epochs."""
-
-    def save(self, folder: Path, epoch: int) -> None: ...
-
-
-class KeepModels(Callback):
-    """Saves the model folder every so many epochs."""
-
-    def __init__(self, folder: RunFolder, every: int) -> None:
-        self.folder, self.every = folder, every
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every == 0 and trainer.is_global_zero and isinstance(pl_module, Pretraining):
-            pl_module.save(self.folder.path / "checkpoints" / f"epoch_{epoch:04d}", epoch)
-
-
 class KeepState(Callback):
     """Saves Lightning's state after each epoch, whole or not at all, and the seconds by stage."""
 
@@ -348,3 +348,24 @@ def make_trainer(
     except MisconfigurationException as error:
         asked = f"accelerator: {recipe.accelerator}, devices: {recipe.devices}, precision: {recipe.precision}"
         raise TrainingError(f"this machine cannot train with {asked}: {error}") from error
+
+
+def fit(
+    folder: RunFolder, module: TrainingModule, loaders: Sequence[Any], callbacks: list[Callback], **options: Any
+) -> L.Trainer:
+    """Train, or go on from the state in the run folder.
+
+    Args:
+        loaders: of training and of validation.
+        options: of `make_trainer`.
+
+    Raises:
+        KeyboardInterrupt: someone stopped it.
+    """
+    trainer = make_trainer(folder, callbacks, **options)
+    module.train()
+    resume = folder.resume if folder.resume.exists() else None
+    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return trainer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,22 @@ from typing import Any
 import lightning as L
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from cardiolens._version import __version__
 from cardiolens.datasets.image_sets import ImageSet, open_images
 from cardiolens.datasets.splits import Split, make_split, patient_of
 from cardiolens.errors import RecipeError, TrainingError
-from cardiolens.hub import save_model
 from cardiolens.models.trunk import SliceClassifier
 from cardiolens.objectives import nt_xent
 from cardiolens.slices import SliceTransform
-from cardiolens.training.run import Bar, KeepModels, KeepState, RunFolder, make_trainer
+from cardiolens.training.pretraining import Pretraining, run_pretraining
+from cardiolens.training.run import RunFolder
 from cardiolens.training.slice_augment import crop_and_flip, look
 from cardiolens.training.slice_data import SliceBatch, SliceItems, SliceSource, slice_loader
 from cardiolens.training.slice_models import trunk_model
 from cardiolens.training.slice_recipe import ImagesRecipe, SimCLRRecipe, Slices2dRecipe
 from cardiolens.training.slices import SliceModule
-
-logger = logging.getLogger(__name__)
+from cardiolens.training.start import rendered_set
 
 _HELD_OUT_EPOCH = 2_000_000  # looks of validation are drawn as of this epoch: the same ones every time
 
@@ -107,11 +103,18 @@ class Mixture:
             {part: tuple(sorted(keys)) for part, keys in parts.items()}, {"source": "each set's own, or dealt"}
         )
 
+    def rendered(self, keys: Sequence[str]) -> bool:
+        """Whether the phantom made all of these images."""
+        by_set: dict[str, list[str]] = {}
+        for one, key in map(self._of, keys):
+            by_set.setdefault(one.name, []).append(key)
+        return all(rendered_set(self.sets[name], found) for name, found in by_set.items())
+
     def hash(self) -> str:
         return "+".join(f"{name}:{one.hash()}" for name, one in self.sets.items())
 
 
-class ClassModule(SliceModule):
+class ClassModule(SliceModule, Pretraining):
     """Classes of images."""
 
     model: SliceClassifier
@@ -130,12 +133,6 @@ class ClassModule(SliceModule):
         if not self.model.config.several:
             right = (self.model(batch.images).argmax(1) == batch.targets[:, 0]).float().mean()
             self.log("val_accuracy", right, batch_size=len(batch.studies))
-
-    def save(self, folder: Path, epoch: int) -> None:
-        """Write the model as after so many epochs."""
-        assert self.model.card is not None  # noqa: S101 - given by `trunk_model`
-        self.model.card.provenance["epoch"] = epoch
-        save_model(self.model, folder)
 
 
 class SimCLRModule(ClassModule):
@@ -180,8 +177,7 @@ def pretrain_images(recipe: ImagesRecipe, mixture: Mixture, out: Path) -> Path:
         TrainingError: nothing to learn from, a loss that is no number, a folder of another run.
     """
     folder = RunFolder(out, recipe)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", out)
+    if folder.told_finished():
         return folder.final
     kept, dealt = folder.path / "split.json", mixture.split(recipe)
     if recipe.split.file is not None and not kept.exists():
@@ -214,28 +210,14 @@ def pretrain_images(recipe: ImagesRecipe, mixture: Mixture, out: Path) -> Path:
         for part in ("train", "val")
     ]
     module.search_rate(folder, loaders[0])
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data": ", ".join(mixture.sets),
-        "data_hash": mixture.hash(),
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        "lr": module.recipe.optimiser.lr,
-        "images": {part: len(keys) for part, keys in parts.items()},
-        **({"start": start.provenance} if recipe.weights is not None else {}),
-    }
-    callbacks: list[Callback] = [KeepModels(folder, recipe.checkpoint_every), KeepState(folder)]
-    trainer = make_trainer(folder, [*callbacks, Bar(f"pretrain {recipe.name}", len(parts["train"]))])
-    module.train()
-    resume = folder.resume if folder.resume.exists() else None
-    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    shown = ("loss", "val", "val_accuracy")
-    last = {name: round(float(trainer.callback_metrics[name]), 6) for name in shown if name in trainer.callback_metrics}
-    model.card.provenance |= {f"last_{name}": value for name, value in last.items()}
     model.card.architecture = model.architecture()
-    module.save(folder.final, recipe.optimiser.epochs)
-    return folder.final
+    model.card.provenance = folder.provenance(
+        split,
+        mixture.hash(),
+        data=", ".join(mixture.sets),
+        lr=module.recipe.optimiser.lr,
+        images={part: len(keys) for part, keys in parts.items()},
+        phantom=mixture.rendered(parts["train"]) or None,
+        start=start.provenance if recipe.weights is not None else None,
+    )
+    return run_pretraining(folder, module, loaders, studies=len(parts["train"]), every=recipe.checkpoint_every)

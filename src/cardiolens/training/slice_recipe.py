@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cardiolens.training.recipe import OptimiserRecipe, RunRecipe, Strict
+from cardiolens.training.recipe import LabelledRecipe, OptimiserRecipe, RunRecipe, Strict
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -75,7 +75,7 @@ class SimCLRRecipe(ImagesRecipe):
     blur: float = Field(0.5, ge=0, le=1)  # probability
 
 
-class SlicesRecipe(SliceRunRecipe):
+class SlicesRecipe(SliceRunRecipe, LabelledRecipe):
     """Values and conditions of a volume, or its class, end to end."""
 
     kind: Literal["slices"] = "slices"
@@ -86,9 +86,6 @@ class SlicesRecipe(SliceRunRecipe):
     data: dict[str, Any] = Field(default_factory=dict)  # of `open_volumes`, as {kind: sax, phase: ES}
     slices: int | None = Field(None, ge=2)  # other than the model's
     shuffle: int | None = None  # seed of one random order of each volume's slices
-    fraction: float = Field(1.0, gt=0, le=1)  # of the training patients; the other parts stay whole
-    fraction_seed: int = 0
-    pretrain_split: str | None = None  # split file of the run that the weights come from; None: looked for beside them
     patience: int | None = Field(5, ge=1)  # epochs without a better one until the run stops; None never
     resamples: int = Field(1000, ge=10)  # of the bootstrap
     level: float = Field(0.9, gt=0, lt=1)  # of its interval

@@ -34,10 +34,13 @@ class SliceTask:
         targets: key -> (label,) float32, NaN where not known; a key with nothing known is not among them.
 
     Raises:
-        TrainingError: a column that is not there, holds other numbers, or does not vary in training.
+        TrainingError: a column that is not there, holds other numbers, or does not vary in training; a class that is
+            held out and not taught.
     """
 
-    def __init__(self, recipe: SlicesRecipe, table: pd.DataFrame, train: Sequence[str], where: str) -> None:
+    def __init__(
+        self, recipe: SlicesRecipe, table: pd.DataFrame, train: Sequence[str], held_out: Sequence[str], where: str
+    ) -> None:
         self.recipe = recipe
         names = [recipe.classes] if recipe.classes is not None else [*recipe.values, *recipe.conditions]
         missing = [name for name in names if name not in table.columns]
@@ -52,15 +55,24 @@ class SliceTask:
         for name in names:
             if taught[name].nunique() < 2:
                 raise TrainingError(f"'{name}' is the same, or unknown, in all training volumes: nothing to learn")
-        self.answers = self._classes(known, taught) if recipe.classes is not None else self._columns(known, taught)
+        if recipe.classes is not None:
+            self.answers = self._classes(known[recipe.classes], taught[recipe.classes], held_out)
+        else:
+            self.answers = self._columns(known, taught)
 
-    def _classes(self, known: pd.DataFrame, taught: pd.DataFrame) -> Answers:
-        column = known[self.recipe.classes]
+    def _classes(self, column: pd.Series[float], taught: pd.Series[float], held_out: Sequence[str]) -> Answers:
         if (column != column.round()).any() or (column < 0).any():
-            raise TrainingError(f"'{self.recipe.classes}' must hold class numbers from 0")
-        count = int(taught[self.recipe.classes].max()) + 1
-        self.targets = {key: target for key, target in self.targets.items() if target[0] < count}
-        names = tuple(f"{self.recipe.classes}_{number}" for number in range(count))
+            raise TrainingError(f"'{column.name}' must hold class numbers from 0")
+        asked = column[column.index.isin(list(held_out))]
+        strange = asked[~asked.isin(taught)]
+        if len(strange):
+            named = ", ".join(f"{number:.0f}" for number in sorted(set(strange)))
+            raise TrainingError(
+                f"'{column.name}': of class {named} there are {len(strange)} held-out volumes (first "
+                f"{strange.index[0]}) and none to learn from; take more of the training patients (`fraction`), deal "
+                "another split, or empty the label of volumes that are not to be measured"
+            )
+        names = tuple(f"{column.name}_{number}" for number in range(int(taught.max()) + 1))
         kinds: list[Kind] = ["class" for _ in names]
         return Answers(names, tuple(kinds))
 

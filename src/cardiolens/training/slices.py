@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 
-from cardiolens._version import __version__
 from cardiolens.datasets.shuffled import Shuffled
-from cardiolens.datasets.splits import take_fraction
 from cardiolens.datasets.volumes import VolumeSet, open_volumes
 from cardiolens.errors import RecipeError
-from cardiolens.hub import save_model
 from cardiolens.progress import track
 from cardiolens.slices import SliceTransform
-from cardiolens.training.downstream import STOPPED, fit_best, write_rows
+from cardiolens.training.downstream import fit_best, write_rows
+from cardiolens.training.labelled import LabelledRun
 from cardiolens.training.one_cycle import find_rate, kept_rate, momentum
-from cardiolens.training.overlap import refuse_seen
 from cardiolens.training.run import RunFolder, TrainingModule
 from cardiolens.training.slice_augment import crop_and_flip
 from cardiolens.training.slice_data import SliceBatch, SliceItems, SliceSource, slice_loader
@@ -31,8 +25,6 @@ from cardiolens.training.slice_models import VolumeModel, volume_model
 from cardiolens.training.slice_recipe import SliceRunRecipe, SlicesRecipe
 from cardiolens.training.slice_task import SliceTask
 from cardiolens.training.start import rendered_set
-
-logger = logging.getLogger(__name__)
 
 _SEARCH_EPOCH = 1_000_000  # draws of the search for a rate are of this epoch and those after it
 
@@ -132,47 +124,32 @@ def train_slices(recipe: SlicesRecipe, volumes: VolumeSet, out: Path) -> Path:
             folder of another run.
     """
     folder = RunFolder(out, recipe)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", out)
+    if folder.told_finished():
         return folder.final
     split = folder.split(volumes, volumes.split() if recipe.own_split else None)
-    L.seed_everything(recipe.seed, verbose=False)
-    share = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
-    task = SliceTask(recipe, volumes.labels(), share, str(volumes.path))
+    run = LabelledRun(folder, recipe, split, volumes.hash())
+    held_out = [key for part in split.parts if part != "train" for key in split[part]]
+    task = SliceTask(recipe, volumes.labels(), run.train, held_out, str(volumes.path))
     model, start = volume_model(recipe, task.answers)
     assert model.card is not None  # noqa: S101 - given by `volume_model`
-    data_hash = volumes.hash()
-    checked = refuse_seen(
-        start.provenance, split, data_hash=data_hash, weights=recipe.weights, named=recipe.pretrain_split, keep=out
-    )
+    run.starts_from(start)
     transform = SliceTransform.from_dict(model.card.transform)
     source = SliceSource(lambda key: transform(volumes.load(key)), cache=recipe.cache)
-    parts = {p: source.usable(share if p == "train" else split[p], p, task.targets) for p in split.parts}
+    parts = {part: source.usable(run.share(part), part, task.targets) for part in split.parts}
     module = VolumeModule(model, recipe, task)
     best = _fit(folder, module, source, parts)
     metrics = _measure(folder, module, source, {p: keys for p, keys in parts.items() if p != "train"})
     model.card.architecture = model.architecture()
-    model.card.tasks[recipe.task] = {**task.entry(), "metrics": metrics}
-    stopped = out / STOPPED
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data": volumes.name,
-        "data_hash": data_hash,
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        "lr": module.recipe.optimiser.lr,
-        "best_epoch": best["epoch"],
-        "volumes": {part: len(keys) for part, keys in parts.items()},
-        **({"stopped_early": json.loads(stopped.read_text())["epoch"]} if stopped.exists() else {}),
-        **({"held_out_checked": "; ".join(checked)} if checked else {}),
-        **({"phantom": True} if rendered_set(volumes, parts["train"]) else {}),
-        "start": start.provenance if recipe.weights is not None else {},
-    }
-    (out / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
-    save_model(model, folder.final)
-    return folder.final
+    return run.conclude(
+        model,
+        task.entry(),
+        metrics,
+        data=volumes.name,
+        lr=module.recipe.optimiser.lr,
+        best_epoch=best["epoch"],
+        volumes={part: len(keys) for part, keys in parts.items()},
+        phantom=rendered_set(volumes, parts["train"]) or None,
+    )
 
 
 def _fit(

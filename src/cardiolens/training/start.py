@@ -11,11 +11,12 @@ from typing import Any
 import lightning as L
 import torch
 
-from cardiolens._version import __version__
 from cardiolens.datasets.cine_volumes import CineVolumes, item_of
+from cardiolens.datasets.image_sets import ImageSet
 from cardiolens.datasets.sax_stacks import SaxStacks
 from cardiolens.datasets.shuffled import Shuffled
-from cardiolens.datasets.splits import Split, take_fraction
+from cardiolens.datasets.splits import Split
+from cardiolens.datasets.store_images import StoreImages
 from cardiolens.datasets.volumes import VolumeSet
 from cardiolens.hub import load_model
 from cardiolens.models.dual_encoder import DualEncoder
@@ -24,8 +25,9 @@ from cardiolens.origin import PHANTOM, is_rendered
 from cardiolens.store import StudyStore
 from cardiolens.training.data import ClipSource
 from cardiolens.training.features import ClipTable, StudyFeatures, encoder_table, state_hash
-from cardiolens.training.overlap import refuse_seen
+from cardiolens.training.labelled import LabelledRun
 from cardiolens.training.recipe import FinetuneRecipe
+from cardiolens.training.run import RunFolder
 from cardiolens.training.tasks import Task
 from cardiolens.transforms import ClipTransform
 
@@ -39,10 +41,10 @@ def rendered_alone(store: StudyStore, keys: Sequence[str]) -> bool:
     return all(is_rendered(store.read(key)) for key in keys[:: -(-len(keys) // _LOOKED_AT)])
 
 
-def rendered_set(volumes: VolumeSet, keys: Sequence[str]) -> bool:
+def rendered_set(volumes: VolumeSet | ImageSet, keys: Sequence[str]) -> bool:
     """Whether the phantom made what these keys name: cines of a store tell it; of other sets the manifest beside."""
     inner = volumes.volumes if isinstance(volumes, Shuffled) else volumes
-    if isinstance(inner, CineVolumes | SaxStacks):
+    if isinstance(inner, CineVolumes | SaxStacks | StoreImages):
         return rendered_alone(StudyStore(inner.path), tuple(dict.fromkeys(map(item_of, keys))))
     try:
         kind = json.loads((inner.path / "manifest.json").read_text()).get("kind", "")
@@ -51,7 +53,7 @@ def rendered_set(volumes: VolumeSet, keys: Sequence[str]) -> bool:
     return str(kind).startswith(PHANTOM)
 
 
-class Start:
+class Start(LabelledRun):
     """What the heads of a recipe share.
 
     Attributes:
@@ -63,37 +65,27 @@ class Start:
     """
 
     def __init__(
-        self, recipe: FinetuneRecipe, store: StudyStore, split: Split, run: Path, cache_folder: Path | None
+        self, folder: RunFolder, recipe: FinetuneRecipe, store: StudyStore, split: Split, cache_folder: Path | None
     ) -> None:
         """Load the weights.
 
         Args:
-            run: folder of the run.
+            folder: of the run.
             cache_folder: where prepared clips and features are kept; by default features in the run folder, clips in
                 memory.
 
         Raises:
             TrainingError: the weights have learned from patients that the split holds out.
         """
-        L.seed_everything(recipe.seed, verbose=False)
-        self.recipe, self.split = recipe, split
-        self.train = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
+        super().__init__(folder, recipe, split, store.hash())
+        self.recipe = recipe
         self._model: DualEncoder | None = load_model(recipe.model, weights=recipe.weights)
         self._drawn = torch.get_rng_state()
-        self._before = dict(self._model.card.provenance)
-        self._data_hash = store.hash()
-        self._phantom = rendered_alone(store, self.train)
-        self._checked = refuse_seen(
-            self._before,
-            split,
-            data_hash=self._data_hash,
-            weights=recipe.weights,
-            named=recipe.pretrain_split,
-            keep=run,
-        )
+        self._phantom = rendered_alone(store, self.train) or None
+        self.starts_from(self._model.card)
         transform = ClipTransform.from_dict(self._model.card.transform)
         self.source = ClipSource(store, transform, cache=recipe.cache, folder=cache_folder)
-        self.cache = cache_folder or run
+        self.cache = cache_folder or folder.path
         self.encoder = f"{state_hash(self._model.video_encoder)}-{state_hash(self._model.video_proj)}"
         frozen = recipe.mode != "transfer" and recipe.augment.severity == 0
         self.table: ClipTable | None = encoder_table(self.cache, self._model, self.source) if frozen else None
@@ -119,19 +111,9 @@ class Start:
         self._features |= self.table.compute(missing, "features")
         return {key: self._features[key] for key in keys}
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self, **facts: Any) -> dict[str, Any]:
         """For the card of what was trained from here."""
-        return {
-            "version": __version__,
-            "recipe": self.recipe.name,
-            "recipe_hash": self.recipe.hash,
-            "data_hash": self._data_hash,
-            "split_hash": self.split.hash,
-            "epochs": self.recipe.optimiser.epochs,
-            **({"held_out_checked": "; ".join(self._checked)} if self._checked else {}),
-            **({"phantom": True} if self._phantom else {}),
-            "start": self._before,
-        }
+        return super().provenance(**{"phantom": self._phantom, "start": self._start, **facts})
 
 
 def add_head(model: DualEncoder, recipe: FinetuneRecipe, task: Task, *, own: bool) -> None:

@@ -18,14 +18,13 @@ from torch import Tensor
 from cardiolens.augmix import augmix
 from cardiolens.datasets.splits import Split, take_fraction
 from cardiolens.errors import TrainingError
-from cardiolens.hub import save_model
 from cardiolens.models.dual_encoder import DualEncoder
 from cardiolens.models.mil import GatedAttentionMIL, MILOutput
 from cardiolens.store import StudyStore
 from cardiolens.training.data import BagBatch, bag_loader, pad_bags
 from cardiolens.training.recipe import FinetuneRecipe
 from cardiolens.training.results import conclude, fit_reference, study_bags
-from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, make_trainer
+from cardiolens.training.run import Bar, KeepState, RunFolder, TrainingModule, fit
 from cardiolens.training.start import Start, add_head
 from cardiolens.training.tasks import ConditionTask, Task, condition_task, value_task
 
@@ -144,8 +143,7 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder:
     """
     folder = RunFolder(out, recipe)
     split = folder.split(store)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", folder.path)
+    if folder.told_finished():
         return folder.final
     if recipe.each:
         from cardiolens.training.each import train_each
@@ -153,17 +151,12 @@ def finetune(recipe: FinetuneRecipe, store: StudyStore, out: Path, cache_folder:
         return train_each(recipe, folder, store, split, cache_folder)
     task: Task
     task = value_task(recipe, store, split) if recipe.target == "value" else conditions_of(recipe, store, split)
-    start = Start(recipe, store, split, folder.path, cache_folder)
+    start = Start(folder, recipe, store, split, cache_folder)
     module = train_head(folder, start, task, title=recipe.name)
     entry, metrics = conclude(folder.path, module, start)
-    model = module.model
     if "calibration" in split.parts and recipe.domain:
-        fit_reference(model, start)
-    model.card.tasks[recipe.task] = entry
-    model.card.provenance = start.provenance()
-    (folder.path / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
-    save_model(model, folder.final)
-    return folder.final
+        fit_reference(module.model, start)
+    return start.conclude(module.model, entry, metrics)
 
 
 def conditions_of(recipe: FinetuneRecipe, store: StudyStore, split: Split) -> ConditionTask:
@@ -191,12 +184,7 @@ def train_head(folder: RunFolder, start: Start, task: Task, *, title: str, own: 
     ]
     callbacks: list[Callback] = [KeepBest(folder)] if recipe.select == "best" else []
     bar = Bar(f"finetune {title}", len(start.train))
-    trainer = make_trainer(folder, [*callbacks, KeepState(folder), bar])
-    resume = folder.resume if folder.resume.exists() else None
-    module.train()
-    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    fit(folder, module, loaders, [*callbacks, KeepState(folder), bar])
     if recipe.select == "best":
         module.load_trained(load_file(folder.path / "best.safetensors"))
     return module

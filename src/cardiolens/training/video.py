@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -10,27 +9,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cardiolens._version import __version__
 from cardiolens.datasets.cine_volumes import item_of
-from cardiolens.datasets.splits import patient_of, take_fraction
+from cardiolens.datasets.splits import patient_of
 from cardiolens.datasets.volumes import VolumeSet
-from cardiolens.errors import RecipeError, StatsError, TrainingError
-from cardiolens.hub import load_model, save_model
+from cardiolens.errors import StatsError, TrainingError
+from cardiolens.hub import load_model
 from cardiolens.models.answers import Answers
 from cardiolens.models.card import Card, Licence
 from cardiolens.models.multiview import layer_groups
 from cardiolens.models.transformer import set_checkpointing
 from cardiolens.models.videomae import VideoMAE
 from cardiolens.models.vivit import ViViT, ViViTConfig
-from cardiolens.training.downstream import STOPPED, batches_of, fit_best, write_rows
+from cardiolens.training.downstream import batches_of, fit_best, write_rows
+from cardiolens.training.labelled import LabelledRun, refuse_unvalidated
 from cardiolens.training.masked_video import augmented
-from cardiolens.training.overlap import refuse_seen
 from cardiolens.training.run import RunFolder, TrainingModule
 from cardiolens.training.start import rendered_set
 from cardiolens.training.video_data import (
@@ -93,67 +90,40 @@ def train_video(recipe: VideoRecipe, volumes: VolumeSet, out: Path) -> Path:
             no number, a folder of another run.
         RecipeError: validation that would never take place.
     """
-    if recipe.validate_every > recipe.optimiser.epochs:
-        raise RecipeError(
-            f"validate_every is {recipe.validate_every} and epochs are {recipe.optimiser.epochs}: the epoch to keep "
-            "could not be chosen"
-        )
+    refuse_unvalidated(recipe.optimiser.epochs, recipe.validate_every)
     folder = RunFolder(out, recipe)
-    if folder.finished:
-        logger.warning("%s is finished; nothing to do", out)
+    if folder.told_finished():
         return folder.final
     split = split_of(folder, recipe, volumes)
-    L.seed_everything(recipe.seed, verbose=False)
+    run = LabelledRun(folder, recipe, split, volumes.hash())
     targets = targets_of(recipe, volumes)
-    share = take_fraction(split["train"], recipe.fraction, recipe.fraction_seed)
-    model, start = start_model(recipe, [targets.get(key, math.nan) for key in share])
-    assert model.card is not None  # noqa: S101 - given by `start_model`
-    data_hash = volumes.hash()
-    checked = refuse_seen(
-        start.provenance,
-        split,
-        data_hash=data_hash,
-        weights=recipe.weights,
-        named=recipe.pretrain_split,
-        keep=folder.path,
-    )
+    model, start = start_model(recipe, [targets.get(key, math.nan) for key in run.train])
+    run.starts_from(start)
     source = LoopSource(volumes, transform_for(recipe, start), cache=recipe.cache)
-    parts = {part: share if part == "train" else split[part] for part in split.parts}
-    if recipe.check:
-        parts = {part: source.usable(keys, part, out, targets) for part, keys in parts.items()}
-    else:
-        parts = {
-            part: tuple(k for k in keys if math.isfinite(targets.get(k, math.nan))) for part, keys in parts.items()
-        }
+    parts = {
+        part: source.usable(run.share(part), part, out, targets)
+        if recipe.check
+        else tuple(key for key in run.share(part) if math.isfinite(targets.get(key, math.nan)))
+        for part in split.parts
+    }
     module = VideoModule(model, recipe)
     best = _fit(folder, module, source, parts, targets)
     metrics = {part: _measure(folder, module, source, part, parts[part], targets) for part in parts if part != "train"}
-    stopped = folder.path / STOPPED
-    model.card.tasks[recipe.task] = {
+    entry = {
         "kind": "regression" if recipe.target == "value" else "classification",
         "label": recipe.label,
         **({"unit": recipe.unit} if recipe.target == "value" else {}),
         "clips": recipe.test_clips,
-        "metrics": metrics,
     }
-    model.card.provenance = {
-        "version": __version__,
-        "recipe": recipe.name,
-        "recipe_hash": recipe.hash,
-        "data_set": volumes.name,
-        "data_hash": data_hash,
-        "split_hash": split.hash,
-        "epochs": recipe.optimiser.epochs,
-        "best_epoch": best["epoch"],
-        "loops": {part: len(keys) for part, keys in parts.items()},
-        **({"stopped_early": json.loads(stopped.read_text())["epoch"]} if stopped.exists() else {}),
-        **({"held_out_checked": "; ".join(checked)} if checked else {}),
-        **({"phantom": True} if rendered_set(volumes, parts["train"]) else {}),
-        "start": start.provenance if recipe.weights is not None else {},
-    }
-    (folder.path / "metrics.json").write_text(json.dumps({**metrics, **model.card.provenance}, indent=1))
-    save_model(model, folder.final)
-    return folder.final
+    return run.conclude(
+        model,
+        entry,
+        metrics,
+        data_set=volumes.name,
+        best_epoch=best["epoch"],
+        loops={part: len(keys) for part, keys in parts.items()},
+        phantom=rendered_set(volumes, parts["train"]) or None,
+    )
 
 
 def targets_of(recipe: VideoRecipe, volumes: VolumeSet) -> dict[str, float]:

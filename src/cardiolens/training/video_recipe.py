@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from cardiolens.study import View
 from cardiolens.training.cine_recipe import GridAugmentRecipe, Interval
-from cardiolens.training.recipe import RunRecipe
+from cardiolens.training.recipe import LabelledRecipe, RunRecipe
 
 
 class LoopAugmentRecipe(GridAugmentRecipe):
@@ -66,7 +66,7 @@ class MaskedVideoRecipe(LoopRecipe):
     checkpoint_every: int = Field(10, ge=1)  # epochs
 
 
-class VideoRecipe(LoopRecipe):
+class VideoRecipe(LoopRecipe, LabelledRecipe):
     """A number or a yes-or-no of a loop, end to end.
 
     `model` is an autoencoder ("echoai-base") or has a head ("echoai-ef-base"); its encoder is kept.  What is measured
@@ -80,9 +80,6 @@ class VideoRecipe(LoopRecipe):
     target: Literal["value", "condition"] = "value"
     unit: str = "%"
     test_clips: int = Field(3, ge=1)  # of a loop, evenly spread, whose predictions are averaged; ours
-    pretrain_split: str | None = None  # split file of the run that the weights come from; None: looked for beside them
-    fraction: float = Field(1.0, gt=0, le=1)  # of the training patients; the other parts stay whole
-    fraction_seed: int = 0
     drop_path: float = Field(0.1, ge=0, lt=1)
     validate_every: int = Field(1, ge=1)  # epochs
     patience: int | None = Field(None, ge=1)  # validations without a better one until the run stops; None never
