@@ -108,7 +108,7 @@ class FrameReader:
     def _share(self, key: str) -> float:
         """Of the cycle, at which the first of the wanted views is at ES."""
         if key not in self._ends:
-            cine = self.source.views(key)[self.wanted[0]][0]
+            cine = self.source.store.read(key).cine(self.wanted[0])  # let go of; the source would keep its pixels
             self._ends[key] = ends_by_motion(cine.frames)[1] / cine.n_phases
         return self._ends[key]
 
