@@ -40,6 +40,17 @@ def test_it_prints_one_line_a_study_and_where_to_look(store, predictor_folder, t
     assert "2 read (2 of them before)" in capsys.readouterr().out
 
 
+def test_out_of_domain_no_condition_is_named_as_flagged(store, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(store, "--model", "shad-mvit-tiny:phantom", "--no-segment", "--out", out) == 0
+    printed = capsys.readouterr().out
+    rows = json.loads((out / "predictions.json").read_text())["studies"]
+    names = {name for row in rows for name in row["flagged"].split()}
+    assert names and all(row["out_of_domain"] for row in rows)
+    assert "NO: do not rely on it" in printed
+    assert not [name for name in names if name.split("_")[0] in printed]
+
+
 def test_a_failure_is_named_and_the_exit_code_is_1(store, predictor_folder, tmp_path, capsys):
     (store / "site_p1" / "a1.h5").write_bytes(b"no study")
     assert run(store, "--model", predictor_folder, "--out", tmp_path / "out") == 1

@@ -172,7 +172,12 @@ def _contours(row: dict[str, Any]) -> str:
 
 
 def _flagged(row: dict[str, Any]) -> str:
-    """The likeliest conditions at or above their threshold, with their probability; "–" where none has a threshold."""
+    """The likeliest conditions at or above their threshold, with their probability; "–" where none has a threshold.
+
+    Out of domain nothing is flagged, as on the page.
+    """
+    if row["out_of_domain"]:
+        return "–"
     names = row["flagged"].split()
     if not names:
         thresholds = any(value is not None for name, value in row.items() if name.endswith("_flagged"))
