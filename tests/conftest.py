@@ -46,7 +46,7 @@ class Network:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def network():
+def watched_sockets():
     """Watches every socket of the suite."""
     watch, patch, look_up = Network(), pytest.MonkeyPatch(), socket.getaddrinfo
 
@@ -62,12 +62,12 @@ def network():
 
 
 @pytest.fixture(autouse=True)
-def no_network(request, network):
+def no_network(request, watched_sockets):
     """Nothing but this machine can be reached, and who tries fails, whatever became of the error."""
-    network.open = request.node.get_closest_marker("network") is not None
+    watched_sockets.open = request.node.get_closest_marker("network") is not None
     yield
-    asked = network.asked[:]
-    network.asked.clear()
+    asked = watched_sockets.asked[:]
+    watched_sockets.asked.clear()
     assert not asked, f"this test asked for {asked}"
 
 

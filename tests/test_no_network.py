@@ -9,10 +9,10 @@ FAR = "192.0.2.1"  # RFC 5737: for documentation, nobody's
 
 
 @pytest.fixture
-def found_out(network):
+def found_out(watched_sockets):
     """Addresses that were asked for in vain; forgotten afterwards, so that this test does not fail for them."""
-    yield network.asked
-    network.asked.clear()
+    yield watched_sockets.asked
+    watched_sockets.asked.clear()
 
 
 @pytest.mark.parametrize("way", ["connect", "connect_ex", "sendto", "name", "http"])
@@ -37,5 +37,5 @@ def test_this_machine_can_be_reached():
 
 
 @pytest.mark.network
-def test_a_marked_test_may(network):
-    assert network.open
+def test_a_marked_test_may(watched_sockets):
+    assert watched_sockets.open
