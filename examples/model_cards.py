@@ -159,30 +159,21 @@ def _conditions(task: dict[str, Any]) -> list[str]:
     rows = []
     for label in task["labels"]:
         test, point = metrics["test"]["conditions"][label], calibration["conditions"].get(label)
-        low, high = test["low"], test["high"]
-        rows.append(
-            (
-                NAMES[label],
-                f"{test['auroc']:.2f}" + (f" [{low:.2f}, {high:.2f}]" if low is not None else ""),
-                f"{test['positive']} of {test['n']}",
-                *(
-                    (
-                        f"{point['sensitivity']:.2f}",
-                        f"{point['specificity']:.2f}",
-                        f"{point['positive']} of {point['n']}",
-                    )
-                    if point
-                    else ("–", "–", calibration["left_out"][label])
-                ),
-            )
-        )
-    heads = ("condition", "AUROC, test part", "positives", "sensitivity", "specificity", "calibration positives")
+        limits = "–" if test["low"] is None else f"{test['low']:.2f}\u00a0to\u00a0{test['high']:.2f}"
+        chosen = ("–", "–", "not calibrated")
+        if point:
+            share = f"{point['positive']} of {point['n']}"
+            chosen = (f"{point['sensitivity']:.2f}", f"{point['specificity']:.2f}", share)
+        rows.append((NAMES[label], f"{test['auroc']:.2f}", limits, f"{test['positive']} of {test['n']}", *chosen))
+    heads = ("condition", "AUROC, test", "limits", "positives", "sensitivity", "specificity", "calibration positives")
+    left_out = "; ".join(f"{NAMES[label]}: {reason}" for label, reason in calibration["left_out"].items())
     return [
         f"Mean AUROC over the conditions on phantoms: {means}.  Cohorts are enriched: no prevalence here is a "
         f"population's.  Probabilities: {calibration['method']}.  {calibration['prevalence']}  Threshold: "
         f"{calibration['threshold']}; sensitivity and specificity are those on the calibration studies that chose it, "
         "so somewhat too good.  Limits are DeLong's, 95 %.",
         _table(heads, rows),
+        *([f"Not calibrated, so without probability and flag: {left_out}."] if left_out else []),
     ]
 
 
