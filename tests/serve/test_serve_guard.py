@@ -1,13 +1,16 @@
 """Who may ask: hosts, tokens, other sites; and what every answer carries."""
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from served import TOKEN
 
 import cardiolens.serve
+from cardiolens.cli.serve import _run
 from cardiolens.errors import CheckpointError, InputError, StoreError
 from cardiolens.serve import Settings, make_app
 from cardiolens.serve.guard import Sessions, address_of
@@ -155,6 +158,18 @@ def test_pages_hold_no_inline_script_and_name_no_other_server():
             text,
         ), path
         assert set(re.findall(r"https?://[\w.]+", text)) <= {"http://www.w3.org", "http://HOST"}, path
+
+
+def test_the_address_that_is_told_takes_connections_at_once(monkeypatch, capsys, tmp_path):
+    asked = []
+
+    def run(self, sockets):
+        socket.create_connection(sockets[0].getsockname(), timeout=5).close()
+        asked.append(sockets[0].getsockname()[1])
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    _run(object(), Settings(tmp_path, port=0), None, None, None)
+    assert f":{asked[0]}/" in capsys.readouterr().out
 
 
 def test_a_missing_model_or_store_is_told_at_the_start(filled, tmp_path, engines):

@@ -102,6 +102,7 @@ def _run(app: Any, settings: "Settings", made: str | None, certificate: Path | N
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen()  # who asks at the address that is told below waits, and is not refused
     except OSError as error:
         raise InputError(
             f"cannot listen at {settings.host}, port {settings.port} ({error.strerror}); take another --port"
