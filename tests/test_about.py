@@ -100,6 +100,16 @@ def test_the_command_prints_words_or_json_and_an_estimate(store, predictor_folde
     found = json.loads(done.stdout)["estimate"]
     assert found["studies"] == 3
     assert found["memory_mib"] == pytest.approx(sum(found["parts_mib"].values()), abs=0.2)
-    for wrong in (["--memory"], ["--memory", "-m", "x", "--recipe", "y"], ["-m", "x"]):
+    for wrong in (["--memory"], ["--memory", "-m", "x", "--recipe", "y"], ["-m", "x"], ["--memory", "--job", "x"]):
         assert isinstance(run(store, *wrong).exception, InputError)
     assert isinstance(run("shad-mvit-tiny", "--memory", "-m", "x").exception, InputError)
+
+
+def test_an_estimate_of_a_recipe_takes_any_set_that_its_kind_takes(tmp_path, pytestconfig):
+    path, recipe = tmp_path / "set.npz", pytestconfig.rootpath / "recipes" / "slivit_tiny_pretrain2d.yaml"
+    pairs = (("images", np.zeros((6, 28, 28), np.uint8)), ("labels", (np.arange(6) % 2)[:, None]))
+    np.savez(path, **{f"{part}_{what}": array for part in ("train", "val", "test") for what, array in pairs})
+    done = run(path, "--memory", "--recipe", recipe)
+    assert done.exit_code == 0, done.output
+    assert "slices2d of 6 studies (6 samples)" in done.output
+    assert isinstance(run(path, "--memory").exception, InputError)

@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from cardiolens.errors import InputError
-from cardiolens.estimate import estimate, estimate_pretraining, traced
+from cardiolens.estimate import estimate, estimate_pretraining, estimate_segmenting, traced
 from cardiolens.hub import load_model
+from cardiolens.phantom import HeartParameters, render_study
+from cardiolens.segmenter import load_segmenter
 from cardiolens.store import StudyStore
+from cardiolens.study import View
 from cardiolens.training.recipe import PretrainRecipe
 from synthetic_studies import beating_study
 
@@ -89,6 +92,17 @@ def test_larger_batches_and_pretraining_take_more(store, predictor_folder):
     assert one.parts_mib["optimiser"] > 5
     assert two.seconds > one.seconds
     assert np.isfinite(one.memory_mib)
+
+
+def test_the_estimate_of_segmenting_is_near_what_lives_at_once_while_a_cine_is_drawn(tmp_path):
+    size = {"seed": 3, "matrix": 64, "phases": 3, "sub_slices": 1, "breath_hold_mm": 0.0}
+    study, store = render_study(HeartParameters(), views=(View.CH4,), **size), StudyStore(tmp_path / "store", mode="a")
+    store.write(study, key="s_P1/A1")
+    segmenter = load_segmenter()
+    found = estimate_segmenting(segmenter, StudyStore(store.path))
+    assert (found.studies, found.clips, found.items) == (1, 3, "frames")
+    peak = traced(lambda: segmenter.segment(study.cine(View.CH4)))[0] / 2**20
+    assert peak / FACTOR < found.parts_mib["network at work"] < peak * FACTOR
 
 
 def test_an_empty_store_is_refused(tmp_path, predictor_folder):

@@ -8,10 +8,11 @@ that the job imports, is what the rest comes on top of.
 from __future__ import annotations
 
 import copy
+import math
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,12 +28,14 @@ from cardiolens.transforms import ClipTransform
 
 if TYPE_CHECKING:
     from cardiolens.models.dual_encoder import DualEncoder
+    from cardiolens.segmenter import Segmenter
     from cardiolens.store import StudyStore
     from cardiolens.training.recipe import PretrainRecipe
 
 Job = Literal["embed", "predict"]
 MARGIN = 1.2  # for what allocators hold and libraries need beside
 _LOOKED_AT, _BATCH = 50, 16
+_WRITTEN = 0.3  # by `segment`, of a study's size in memory: mostly videos, as of a phantom of 128 x 104 pixels
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Estimate:
     """For a whole job.
 
     Attributes:
-        job: "embed", "predict" or "pretrain".
-        studies, clips: how many there are to pass.
+        job: "embed", "predict", "segment", or the kind of a recipe.
+        studies, clips: how many there are to pass; `items` says what is counted as clips.
         memory_mib: greatest at one time, of the main memory (on a GPU, all parts but "process" and "cache" lie there).
         parts_mib: of which.
         seconds: on this machine's CPU, with as many threads as PyTorch now has.
@@ -55,7 +58,7 @@ class Estimate:
     parts_mib: dict[str, float]
     seconds: float
     disk_mib: float
-    notes: tuple[str, ...] = field(default=())
+    items: str = "clips"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,6 +74,8 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call] # its base has
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
+            return 0  # what has no content passes every look at its grey levels
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
@@ -127,7 +132,7 @@ def estimate(model: DualEncoder, store: StudyStore, job: Job, *, batch: int = _B
     per_clip = _speed(model, transform) + shape.seconds_a_clip + (_look(transform) if job == "predict" else 0.0)
     parts = {"network at work": MARGIN * peak, "study": 2 * shape.bytes_a_study + held, "vectors": 2.0 * rows}
     disk = {"embed": float(rows), "predict": 350e3 * shape.studies}[job]
-    return _summed(job, shape.studies, total, parts, per_clip * total, disk)
+    return summed(job, shape.studies, total, parts, per_clip * total, disk)
 
 
 def estimate_pretraining(recipe: PretrainRecipe, store: StudyStore) -> Estimate:
@@ -181,7 +186,44 @@ def estimate_pretraining(recipe: PretrainRecipe, store: StudyStore) -> Estimate:
         "cache of clips": known * clip_bytes / 2,
     }
     disk = 3 * 4.0 * sum(p.numel() for p in model.parameters())
-    return _summed("pretrain", studies, known or clips, parts, seconds, disk)
+    return summed("pretrain", studies, known or clips, parts, seconds, disk)
+
+
+def estimate_segmenting(segmenter: Segmenter, store: StudyStore) -> Estimate:
+    """For `segment` of every study of a store, one after the other; the time is that of drawing, without videos.
+
+    Raises:
+        InputError: an empty store, or one without a view that the segmenter knows.
+    """
+    import cardiolens.segmenting  # noqa: F401 # what the job imports
+    from cardiolens.segmenter.channels import channels_of
+    from cardiolens.segmenter.crop import Window
+    from cardiolens.study import View
+
+    shape = _shape(store)
+    peaks = []
+    for view, size in shape.largest.items():
+        if (pair := segmenter.pairs.get(View(view))) is None:
+            continue
+        empty = replace(pair, contour=copy.deepcopy(pair.contour).to("meta"))
+
+        def draw(empty: Any = empty, size: tuple[int, ...] = size) -> None:
+            channels = channels_of(torch.empty(size, device="meta")).flatten(0, 1)
+            segmenter.draw(empty, channels, Window.whole(size[2], size[3]))
+
+        with torch.no_grad():
+            peaks.append(traced(draw)[0])
+    cines = [cine for cine in store.read(store.keys()[0]).cines if cine.view in segmenter.pairs]
+    if not cines:
+        raise InputError(f"{store.path}: no view that {segmenter.name} knows ({', '.join(segmenter.pairs)})")
+    smallest = min(cines, key=lambda cine: math.prod(cine.shape))
+    start = time.perf_counter()
+    segmenter.segment(smallest)
+    each = (time.perf_counter() - start) / (smallest.n_slices * smallest.n_phases)
+    frames = round(shape.frames_a_study * shape.studies)
+    parts = {"network at work": MARGIN * max(peaks), "study": 2.0 * shape.bytes_a_study}
+    disk = _WRITTEN * shape.bytes_a_study * shape.studies
+    return summed("segment", shape.studies, frames, parts, each * frames, disk, items="frames")
 
 
 @dataclass(frozen=True)
@@ -191,8 +233,10 @@ class _Shape:
     studies: int
     clips_a_study: int
     views_a_study: float
+    frames_a_study: float
     bytes_a_study: float
     seconds_a_clip: float
+    largest: dict[str, tuple[int, ...]]  # cine, by view: (slice, time, row, col)
 
 
 def _shape(store: StudyStore) -> _Shape:
@@ -209,7 +253,12 @@ def _shape(store: StudyStore) -> _Shape:
         np.asarray(cine.frames)
     reading = (time.perf_counter() - start) / max(clips[0], 1)
     views = float(np.mean([len(one) for one in shapes]))
-    return _Shape(len(keys), max(1, round(float(np.mean(clips)))), views, max(sizes), reading)
+    frames = float(np.mean([sum(shape[0] * shape[1] for shape in one.values()) for one in shapes]))
+    largest = {
+        view: max((tuple(one[view]) for one in shapes if view in one), key=math.prod)
+        for view in {view for one in shapes for view in one}
+    }
+    return _Shape(len(keys), max(1, round(float(np.mean(clips)))), views, frames, max(sizes), reading, largest)
 
 
 def _grey(clips: Tensor, encoder: nn.Module) -> Tensor:
@@ -242,10 +291,14 @@ def _look(transform: ClipTransform) -> float:
     return (time.perf_counter() - start) / 2
 
 
-def _summed(job: str, studies: int, clips: int, parts: dict[str, float], seconds: float, disk: float) -> Estimate:
+def summed(
+    job: str, studies: int, clips: int, parts: dict[str, float], seconds: float, disk: float, items: str = "clips"
+) -> Estimate:
+    """All parts, in bytes, and the process itself."""
     parts = {"process": float(_resident()), **parts}
     mib = {name: round(size / 2**20, 1) for name, size in parts.items()}
-    return Estimate(job, studies, clips, round(sum(mib.values()), 1), mib, round(seconds, 1), round(disk / 2**20, 1))
+    memory, disk = round(sum(mib.values()), 1), round(disk / 2**20, 1)
+    return Estimate(job, studies, clips, memory, mib, round(seconds, 1), disk, items)
 
 
 def _resident() -> int:

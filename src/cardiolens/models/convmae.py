@@ -149,14 +149,15 @@ class ConvMAE(nn.Module):
         if masks is None:
             ratio = self.config.mask_ratio if mask_ratio is None else mask_ratio
             masks = draw_masks(self.config.encoder, list(given), len(first), ratio, generator)
-        masks = {view: mask.to(first.device) for view, mask in self._checked(masks, given).items()}
-        places = {view: places_of(mask) for view, mask in masks.items()}
+        masks = self._checked(masks, given)
+        places = {view: places_of(mask, first.device) for view, mask in masks.items()}
         features = self.encoder(given, masks)
         predictions = self._decode(features, places)
         losses = {}
         for view, image in given.items():
             truth = patchify(image.movedim(1, -1), self.config.encoder.patch(view)[0])
             losses[view] = F.mse_loss(predictions[view].to(truth.dtype), take(truth, places[view][1]))
+        masks = {view: mask.to(first.device) for view, mask in masks.items()}
         return MAEOutput(torch.stack(list(losses.values())).mean(), losses, predictions, masks)
 
     def _decode(self, features: Features, places: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:

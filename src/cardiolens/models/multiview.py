@@ -157,10 +157,11 @@ def take(tokens: Tensor, places: Tensor | None) -> Tensor:
     return tokens.expand(len(places), -1, -1).gather(1, places.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
-def places_of(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """mask (batch, tokens) bool -> places (batch, n) of the visible tokens and of the masked ones, each ascending."""
+def places_of(mask: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """mask (batch, tokens) bool, on any device -> places (batch, n) of the visible tokens and of the masked ones, each
+    ascending, on this device."""
     visible = mask.shape[1] - int(mask[0].sum())
-    order = mask.to(torch.uint8).argsort(dim=1, stable=True)
+    order = mask.to(torch.uint8).argsort(dim=1, stable=True).to(device)
     return order[:, :visible], order[:, visible:]
 
 
@@ -198,8 +199,8 @@ class MultiViewEncoder(nn.Module):
         tokens, skips, kept = {}, {}, {}
         for view, image in images.items():
             mask = None if masks is None else masks[view]
-            tokens[view], skips[view] = self.stems[view](image, mask)
-            kept[view] = None if mask is None else places_of(mask)[0]
+            tokens[view], skips[view] = self.stems[view](image, None if mask is None else mask.to(image.device))
+            kept[view] = None if mask is None else places_of(mask, image.device)[0]
             tokens[view] = take(tokens[view], kept[view])
         lengths = [found.shape[1] for found in tokens.values()]
         batch = next(iter(images.values())).shape[0]

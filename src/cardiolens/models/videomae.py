@@ -155,8 +155,7 @@ class VideoMAE(nn.Module):
         if mask is None:
             ratio = config.mask_ratio if mask_ratio is None else mask_ratio
             mask = draw_mask(config.encoder, len(clips), ratio, generator, masking=config.masking)
-        mask = self._checked(mask, len(clips)).to(clips.device)
-        visible, hidden = places_of(mask)
+        visible, hidden = places_of(self._checked(mask, len(clips)), clips.device)
         seen = self.to_decoder(self.norm(self.encoder(clips, visible))) + take(self.position, visible)
         x = torch.cat([seen, self.mask_token + take(self.position, hidden)], 1)
         for block in self.decoder:
@@ -166,7 +165,7 @@ class VideoMAE(nn.Module):
         if config.normalise:
             mean, spread = _moments(truth, config.encoder.channels)
             truth = (truth - mean) / spread
-        return VideoMAEOutput(F.mse_loss(predictions.to(truth.dtype), truth), predictions, mask)
+        return VideoMAEOutput(F.mse_loss(predictions.to(truth.dtype), truth), predictions, mask.to(clips.device))
 
     def features(self, clips: Tensor) -> Tensor:
         """(batch, channel, time, row, col) in [0, 1], nothing hidden -> (batch, width), the mean of all tokens."""
@@ -182,7 +181,7 @@ class VideoMAE(nn.Module):
         encoder, predictions = self.config.encoder, output.predictions
         values = to_tubelets(clips, encoder.tubelet).clone()
         if self.config.normalise:
-            mean, spread = _moments(take(values, places_of(output.mask)[1]), encoder.channels)
+            mean, spread = _moments(take(values, places_of(output.mask, values.device)[1]), encoder.channels)
             predictions = predictions * spread + mean
         values[output.mask] = predictions.to(values.dtype).flatten(0, 1)
         return from_tubelets(values, encoder)

@@ -58,7 +58,7 @@ class Window:
         """(n, channel, row, col) -> (n, channel, SIDE, SIDE), averaged where the window is coarser; 0 outside."""
         rows, cols = images.shape[-2:]
         images = smoothed(images, self.side / SIDE)
-        grid = self.grid(rows, cols).expand(len(images), -1, -1, -1)
+        grid = self.grid(rows, cols).to(images.device).expand(len(images), -1, -1, -1)
         return F.grid_sample(images, grid, align_corners=False)
 
     def put_back(self, maps: Tensor, rows: int, cols: int) -> Tensor:

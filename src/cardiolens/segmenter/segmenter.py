@@ -107,7 +107,7 @@ class Segmenter:
             return Segmentation(cine, empty, pair.structures, nowhere, self.name, (note,))
         channels = channels_of(frames)
         window = self._settled(pair, channels[:, _looks(frames)].flatten(0, 1), window)
-        chances = self._draw(pair, channels.flatten(0, 1), window, progress)
+        chances = self.draw(pair, channels.flatten(0, 1), window, progress)
         raw, sure = self._labels(pair, chances, window, frames, cine, turn)
         labels, notes = tidy(raw, pair.structures, rings=cine.view is View.SAX)
         confidence = np.where((labels > 0).any((2, 3)), sure, np.nan)
@@ -137,15 +137,17 @@ class Segmenter:
         """The window about what is drawn in a few phases, until it stays."""
         rows, cols = channels.shape[2:]
         for _ in range(_ROUNDS):
-            chances = self._draw(pair, channels, window, None)
+            chances = self.draw(pair, channels, window)
             better = Window.around(window.put_back(1 - chances[:, :1], int(rows), int(cols)).numpy() > 0.5)
             if better is None or not better.differs(window, _MOVED):
                 break
             window = better
         return window
 
-    def _draw(self, pair: Pair, channels: Tensor, window: Window, progress: Callable[[int], None] | None) -> Tensor:
-        """(frame, class, SIDE, SIDE) chances in the window."""
+    def draw(
+        self, pair: Pair, channels: Tensor, window: Window, progress: Callable[[int], None] | None = None
+    ) -> Tensor:
+        """Channels (frame, channel, row, col) of images -> (frame, class, SIDE, SIDE) chances in the window."""
         out, done = [], 0
         for part in self._cut(channels, window):
             images = normalised(part)
