@@ -124,7 +124,7 @@ def test_segmentation_from_pretrained_weights_is_resumed_bitwise_and_leaves_its_
 
 
 def test_segmentation_learns_discs_and_a_part_of_the_labels_leaves_the_other_parts_whole(discs, tmp_path):
-    optimiser = {"lr": 5e-3, "batch": 4, "epochs": 16, "weight_decay": 0.0}
+    optimiser = {"lr": 5e-3, "batch": 4, "epochs": 4, "weight_decay": 0.0}
     recipe = segmentation_recipe(optimiser=optimiser, validate_every=4, drop_path=0.0, dropout=0.0, augment=TURNED)
     downstream.train_downstream(recipe, discs, tmp_path / "all")
     metrics = json.loads((tmp_path / "all" / "metrics.json").read_text())

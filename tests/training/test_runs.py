@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cardiolens.datasets.splits import Split
 from cardiolens.errors import TrainingError
 from cardiolens.hub import load_model
 from cardiolens.training import contrastive, supervised
@@ -56,6 +57,15 @@ def pretrained(small_store, tmp_path_factory):
     return contrastive.pretrain(pretrain_recipe(), small_store, tmp_path_factory.mktemp("run") / "pretrain")
 
 
+@pytest.fixture(scope="module")
+def few(pretrained):
+    """A split of eight studies, each in the part that the pretraining had it in."""
+    whole = Split.load(pretrained.parent / "split.json")
+    path = pretrained.parent / "few.json"
+    Split({part: whole[part][:count] for part, count in (("train", 4), ("val", 2), ("test", 2))}).save(path)
+    return {"file": str(path)}
+
+
 def test_pretraining_leaves_a_model_that_loads_with_its_provenance(pretrained, small_store):
     model = load_model(pretrained)
     assert model.embed_text(["LVEF is 20 %."]).shape == (1, 512)
@@ -89,8 +99,9 @@ def test_another_seed_ends_elsewhere(pretrained, small_store, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["finetune", "linear", "transfer"])
-def test_each_mode_trains_what_it_should_and_nothing_else(pretrained, small_store, tmp_path, mode):
-    recipe = finetune_recipe(mode=mode, weights=str(pretrained), select="last", optimiser=FINETUNE["optimiser"])
+def test_each_mode_trains_what_it_should_and_nothing_else(pretrained, few, small_store, tmp_path, mode):
+    once = {**FINETUNE["optimiser"], "epochs": 1}
+    recipe = finetune_recipe(mode=mode, weights=str(pretrained), select="last", optimiser=once, split=few)
     final = supervised.finetune(recipe, small_store, tmp_path / mode)
     before, after = (load_file(folder / "model.safetensors") for folder in (pretrained, final))
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
@@ -117,13 +128,12 @@ def test_finetuning_leaves_interval_domain_reference_predictions_and_metrics(pre
     assert metrics["test_mae"] == pytest.approx(sum(errors) / 12, abs=1e-3)
 
 
-def test_a_killed_and_resumed_transfer_run_ends_bitwise_as_an_unbroken_one(small_store, tmp_path, monkeypatch):
-    recipe = finetune_recipe(
-        mode="transfer", augment={"severity": 2.0}, optimiser={**FINETUNE["optimiser"], "epochs": 2}
-    )
+def test_a_killed_and_resumed_transfer_run_ends_bitwise_as_an_unbroken_one(few, small_store, tmp_path, monkeypatch):
+    optimiser = {**FINETUNE["optimiser"], "epochs": 2, "batch": 2}
+    recipe = finetune_recipe(mode="transfer", augment={"severity": 2.0}, optimiser=optimiser, split=few)
     unbroken = supervised.finetune(recipe, small_store, tmp_path / "unbroken")
     with monkeypatch.context() as patch:
-        killed_at(supervised.BagLearner, patch, epoch=1, batch=0)
+        killed_at(supervised.BagLearner, patch, epoch=1, batch=1)
         with pytest.raises(ConnectionAbortedError):
             supervised.finetune(recipe, small_store, tmp_path / "broken")
     resumed = supervised.finetune(recipe, small_store, tmp_path / "broken")
