@@ -29,6 +29,7 @@ def idle(function: Callable[..., object]) -> Callable[..., None]:
     return nothing
 
 
+@functools.cache
 def idle_app() -> typer.Typer:
     """The command line whose verbs parse what they are given and do nothing."""
     app = build_app()
