@@ -192,6 +192,7 @@ class _Build:
     def add(self, keys: list[str]) -> Iterator[int]:
         """Add studies a batch at a time; yields how many are in."""
         clips_of, place = self.index.clips_of, {key: i for i, key in enumerate(self.index.studies)}
+        threads = 1 if len(self.index) <= EXACT_UP_TO else 0  # many threads (0) build another graph each time
         start = 0
         while start < len(keys):
             stop, clips = start, 0
@@ -202,9 +203,10 @@ class _Build:
             counts = [len(clips_of[key]) for key in part]
             first = self.next + np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
             numbers = np.arange(self.next, self.next + clips, dtype=np.uint64)
-            self.graphs["clips"].add(numbers, self.index.rows[np.concatenate([clips_of[key] for key in part])])
+            vectors = self.index.rows[np.concatenate([clips_of[key] for key in part])]
+            self.graphs["clips"].add(numbers, vectors, threads=threads)
             rows = self.index.vectors_of_studies[[place[key] for key in part]]
-            self.graphs["studies"].add(first.astype(np.uint64), rows)
+            self.graphs["studies"].add(first.astype(np.uint64), rows, threads=threads)
             for key, number, count in zip(part, first.tolist(), counts, strict=True):
                 self.held[key] = (self.index.signatures[key], number, count)
             self.next += clips
