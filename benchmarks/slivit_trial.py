@@ -121,6 +121,15 @@ def steps_of(size: Size) -> list[Step]:
         steps.append(Step(f"design_{arm.replace(', ', ' ').replace(' ', '_')}", "design", arm, 0, (*views, *change)))
     resnet = ("architecture.trunk={kind: resnet}",)
     steps.append(Step("design_resnet", "design", "ResNet trunk, random", 0, resnet))
+    whole = "data={kind: sax, field_mm: null}"
+    steps.append(
+        Step(
+            "design_whole_images", "design", "slice tokens, whole images", 0, (*views, "architecture.cut=slices", whole)
+        )
+    )
+    steps.append(
+        Step("design_resnet_whole_images", "design", "ResNet trunk, random, whole images", 0, (*resnet, whole))
+    )
     steps += [Step(f"size_{f:g}", "size", "views", 0, (*views, f"fraction={f}")) for f in size.fractions]
     steps += [
         Step(f"shuffled_{n}", "order", "trained shuffled", n, (*views, f"shuffle={n}")) for n in range(size.shuffles)

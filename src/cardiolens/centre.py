@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,3 +68,33 @@ def pixel_of(cine: Cine, point: FloatArray) -> tuple[float, float]:
     assert cine.affine is not None  # noqa: S101 - asked before
     col, row = np.linalg.lstsq(cine.affine[:3, :2], point - cine.affine[:3, 3], rcond=None)[0]
     return float(col), float(row)
+
+
+def around_heart(study: Study, view: View, images: npt.NDArray[Any], field_mm: float) -> tuple[npt.NDArray[Any], str]:
+    """Cut a square about the heart out of images of one view, so that a pixel is the same length in every study.
+
+    Args:
+        images: (..., row, col), of the view's own grid; beyond its edge zeros.
+        field_mm: edge of the square.
+
+    Returns:
+        The square, and how its middle was found.
+
+    Raises:
+        GeometryError: the view has no pixel spacing.
+    """
+    cine = study.cine(view)
+    spacing = cine.require_spacing_mm("a field in mm")
+    centre = heart_centre(study)
+    rows, cols = images.shape[-2:]
+    middle = ((rows - 1) / 2, (cols - 1) / 2) if centre.point is None else pixel_of(cine, centre.point)[::-1]
+    pad, starts, edges = [], [], []
+    for at, count, step in zip(middle, (rows, cols), spacing, strict=True):
+        edge = max(round(field_mm / step), 1)
+        start = round(at - (edge - 1) / 2)
+        pad.append((max(-start, 0), max(start + edge - count, 0)))
+        starts.append(start + pad[-1][0])
+        edges.append(edge)
+    wide = np.pad(images, [(0, 0)] * (images.ndim - 2) + pad)
+    (top, left), (high, broad) = starts, edges
+    return wide[..., top : top + high, left : left + broad], centre.words

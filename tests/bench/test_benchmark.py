@@ -145,6 +145,33 @@ def test_whether_any_condition_is_present_is_unknown_where_one_that_could_be_is(
     assert disease[keys[0]] == 1 and np.isnan(disease[keys[1]]) and (disease[list(keys[2:])] == 0).all()
 
 
+def test_a_normal_study_has_no_condition(store, monkeypatch):
+    keys = store.keys()
+    labels = store.labels().loc[list(keys)]
+    labels["normal"] = [0.0, 1.0] * (len(keys) // 2)
+    labels["wide"] = 1.0 - labels["normal"]
+    monkeypatch.setattr(type(store), "labels", lambda self: labels)
+    split = Split({"train": tuple(keys[:10]), "val": tuple(keys[10:12]), "test": tuple(keys[12:])})
+    found = targets_of(store, split, label="lvef", conditions=["wide", "normal"], least=1)
+    assert found.table[DISEASE].tolist() == found.table["wide"].tolist()
+    assert "normal" in found.names
+
+
+def test_many_conditions_do_not_hide_a_clear_difference_of_their_mean(tmp_path):
+    rng = np.random.default_rng(1)
+    names = [f"c{i}" for i in range(27)]
+    true = pd.DataFrame({"lvef": rng.uniform(20, 70, 150), DISEASE: rng.random(150) < 0.5})
+    true = pd.concat([true, pd.DataFrame(rng.random((150, 27)) < 0.1, columns=names)], axis=1).astype(float)
+    good, bad = true + 0.8 * rng.standard_normal(true.shape), true + 3 * rng.standard_normal(true.shape)
+    answers(tmp_path, "good", good, true)
+    answers(tmp_path, "bad", bad, true)
+    systems = {"good": SYSTEMS["resnet"], "bad": SYSTEMS["resnet"]}
+    rows = compare(recipe(systems=systems), tmp_path, {}).rows.set_index(["system", "target", "metric"])
+    clear = rows.loc[("bad", MEAN, "auroc")]
+    assert clear["p_adjusted"] < 1e-3
+    assert clear["p_adjusted"] <= 3 * clear["p"]  # three tests in the summary, whatever the count of conditions
+
+
 def test_targets_leave_out_rare_conditions_and_ignore_unknown_labels(store):
     keys = store.keys()
     split = Split({"train": tuple(keys[:10]), "val": tuple(keys[10:12]), "test": tuple(keys[12:])})

@@ -157,19 +157,48 @@ def test_the_sax_stack_of_a_study_comes_at_ed_or_any_phase(tmp_path):
     store = StudyStore(tmp_path / "store", mode="a")
     store.write(Study((cine,), patient="p", accession="a", site="s"), key="s_p/a")
     store.write(Study((Cine("4CH", frames[:1]),), patient="q", accession="a", site="s"), key="s_q/a")
-    first = open_volumes(tmp_path / "store", kind="sax").load("s_p/a")
+    first = open_volumes(tmp_path / "store", kind="sax", field_mm=None).load("s_p/a")
     np.testing.assert_array_equal(first.images, frames[:, 0])
     assert (first.step_mm, first.spacing_mm, first.along) == (8.0, (1.5, 1.5), "depth")
     assert "phase 0" in first.notes[0]
     drawn = Annotation((1, 2), np.zeros((4, 2, 8, 8), np.uint8), ("LV cavity",), ed=1, es=2)
     store.annotate("s_p/a", {View.SAX: drawn})
-    np.testing.assert_array_equal(open_volumes(tmp_path / "store", kind="sax").load("s_p/a").images, frames[:, 1])
-    last = open_volumes(tmp_path / "store", kind="sax", phase="ES").load("s_p/a")
+    np.testing.assert_array_equal(
+        open_volumes(tmp_path / "store", kind="sax", field_mm=None).load("s_p/a").images, frames[:, 1]
+    )
+    last = open_volumes(tmp_path / "store", kind="sax", phase="ES", field_mm=None).load("s_p/a")
     np.testing.assert_array_equal(last.images, frames[:, 2])
     with pytest.raises(ReadError, match="no phase 3"):
-        open_volumes(tmp_path / "store", kind="sax", phase=3).load("s_p/a")
+        open_volumes(tmp_path / "store", kind="sax", phase=3, field_mm=None).load("s_p/a")
     with pytest.raises(ReadError, match="no short-axis stack"):
-        open_volumes(tmp_path / "store", kind="sax").load("s_q/a")
+        open_volumes(tmp_path / "store", kind="sax", field_mm=None).load("s_q/a")
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (2.0, 1.0)])
+def test_a_sax_stack_is_cut_to_the_same_millimetres_in_every_study(tmp_path, spacing):
+    frames = np.ones((2, 1, 40, 60), np.uint16)
+    frames[..., 19:21, 29:31] = 9
+    store = StudyStore(tmp_path / "store", mode="a")
+    store.write(Study((Cine("SAX", frames, spacing_mm=spacing),), patient="p", accession="a", site="s"), key="s_p/a")
+    found = open_volumes(tmp_path / "store", kind="sax", field_mm=20).load("s_p/a")
+    edges = tuple(round(20 / step) for step in spacing)
+    assert found.images.shape == (2, *edges)
+    assert np.argwhere(found.images[0] == 9).mean(0).tolist() == [(edge - 1) / 2 for edge in edges]
+    assert any("image centre" in note for note in found.notes)
+    whole = open_volumes(tmp_path / "store", kind="sax", field_mm=80).load("s_p/a").images
+    assert whole.shape == (2, *(round(80 / step) for step in spacing))
+    assert whole.sum() == frames.sum()  # beyond the edge of the image there is nothing
+
+
+def test_a_sax_stack_without_pixel_spacing_is_refused_by_name_unless_whole_images_are_wanted(tmp_path):
+    store = StudyStore(tmp_path / "store", mode="a")
+    cine = Cine("SAX", np.ones((2, 1, 8, 8), np.uint16))
+    store.write(Study((cine,), patient="p", accession="a", site="s"), key="s_p/a")
+    with pytest.raises(ReadError, match="needs pixel spacing"):
+        open_volumes(tmp_path / "store", kind="sax").load("s_p/a")
+    assert open_volumes(tmp_path / "store", kind="sax", field_mm=None).load("s_p/a").images.shape == (2, 8, 8)
+    with pytest.raises(ReadError, match="field_mm is -1"):
+        open_volumes(tmp_path / "store", kind="sax", field_mm=-1)
 
 
 def test_a_shuffled_copy_has_the_same_slices_in_one_random_order(tmp_path):

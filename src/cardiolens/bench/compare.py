@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import wilcoxon
+from scipy.stats import norm, wilcoxon
 
 from cardiolens.bench.recipe import BenchRecipe
 from cardiolens.bench.targets import DISEASE
@@ -28,7 +28,7 @@ class Comparison:
 
     Attributes:
         rows: one a system, target and metric: value, low, high, n, difference to the first system with its limits, p as
-            found and p_adjusted (Holm, over all tests).
+            found and p_adjusted (Holm, within the targets of the summary and within single conditions).
         costs: one a system: parameters, seconds of pretraining, of training, of one study.
         provenance: versions and hashes.
         left_out: conditions that could not be tested, and why.
@@ -63,7 +63,7 @@ def compare(recipe: BenchRecipe, runs: Path, provenance: Mapping[str, Any]) -> C
         raise TrainingError(f"{runs}: no system has been run")
     _require_one_truth(answers, runs)
     rows = _rows(answers, recipe)
-    return Comparison(_adjusted(pd.DataFrame(rows)), pd.DataFrame(costs), dict(provenance), left_out)
+    return Comparison(_adjusted(pd.DataFrame(rows), recipe.label), pd.DataFrame(costs), dict(provenance), left_out)
 
 
 def _test_part(path: Path) -> pd.DataFrame:
@@ -194,9 +194,10 @@ def _mean_auroc(names: list[str], table: pd.DataFrame, base: pd.DataFrame | None
             return _mean_of(true[rows], columns[0][rows]) - _mean_of(true[rows], columns[1][rows])
 
         spread = bootstrap(gain, index, patients=_patients(own), n_resamples=_RESAMPLES // 4, level=level)
-        beyond = float((spread.distribution <= 0).mean())
+        wide = float(np.std(spread.distribution, ddof=1))
         row |= {"difference": spread.value, "difference_low": spread.low, "difference_high": spread.high}
-        row["p"] = min(1.0, 2 * max(min(beyond, 1 - beyond), 1 / len(spread.distribution)))
+        # normal, with the bootstrap's spread: a share of resamples has a floor that no correction for many survives
+        row["p"] = float(2 * norm.sf(abs(spread.value) / wide)) if wide > 0 else 1.0
     return row
 
 
@@ -213,12 +214,16 @@ def _mean_of(true: Any, said: Any) -> float:
     return float(np.mean(areas)) if areas else float("nan")
 
 
-def _adjusted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Holm's correction over all tests against the first system."""
+def _adjusted(rows: pd.DataFrame, label: str) -> pd.DataFrame:
+    """Holm's correction of the tests against the first system: the summary's by themselves, then single conditions'."""
     out: pd.DataFrame = rows.copy()
     out["p_adjusted"] = np.nan
-    if "p" in out and out["p"].notna().any():
-        tested = out["p"].notna()
-        adjusted = adjust_p_values({str(row): float(p) for row, p in out.loc[tested, "p"].items()})
-        out.loc[tested, "p_adjusted"] = [one.adjusted for one in adjusted.values()]
+    if "p" not in out:
+        return out
+    summary = out["target"].isin([label, DISEASE, MEAN])
+    for family in (summary, ~summary):
+        tested = out["p"].notna() & family
+        if tested.any():
+            adjusted = adjust_p_values({str(row): float(p) for row, p in out.loc[tested, "p"].items()})
+            out.loc[tested, "p_adjusted"] = [one.adjusted for one in adjusted.values()]
     return out

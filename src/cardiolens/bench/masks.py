@@ -102,7 +102,7 @@ def answers_from(
         model = make_pipeline(
             SimpleImputer(strategy="median"),
             StandardScaler(),
-            LogisticRegressionCV(5, cv=_FOLDS, scoring="neg_log_loss", max_iter=2000, random_state=seed),
+            LogisticRegressionCV(Cs=5, cv=_FOLDS, scoring="neg_log_loss", max_iter=2000, random_state=seed),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)

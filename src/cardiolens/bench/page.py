@@ -108,8 +108,8 @@ def _lead(result: Comparison, recipe: BenchRecipe) -> str:
         f"{len(systems)} systems, the same split ({result.provenance['split_hash']}), targets and budget: {o.epochs} "
         f"epochs of batches of {o.batch}, best validation epoch, {len(recipe.seeds)} seed(s) averaged. {n} test "
         f"studies. Limits {100 * recipe.level:g} % (bootstrap by patient; DeLong for single areas, a study as a case). "
-        "Differences and p (Wilcoxon for errors, DeLong for areas, bootstrap for the mean; Holm over all rows) "
-        f"are against {systems[0]}."
+        "Differences and p (Wilcoxon for errors, DeLong for areas, the bootstrap's spread for the mean; Holm over the "
+        f"table below) are against {systems[0]}."
     )
 
 

@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cardiolens.bench.targets import Targets
+from cardiolens.centre import around_heart
+from cardiolens.datasets.sax_stacks import FIELD_MM
 from cardiolens.errors import GeometryError
 from cardiolens.store import StudyStore
 from cardiolens.study import View
@@ -114,7 +116,7 @@ class FrameReader:
 
 
 class StackReader:
-    """The short axis as a fixed count of slices, evenly drawn from those there, in a centred square of half the field.
+    """The short axis as a fixed count of slices, evenly drawn from those there, in a square about the heart.
 
     A network of three colours sees ED, half way and ES as colours of every slice; one of grey images sees half of its
     slices at ED and then the same at ES.
@@ -125,7 +127,10 @@ class StackReader:
         self._kept: dict[str, npt.NDArray[np.uint8]] = {}
 
     def why_not(self, key: str) -> str | None:
-        return None if View.SAX in self.store.read(key).views else "no SAX"
+        study = self.store.read(key)
+        if View.SAX not in study.views:
+            return "no SAX"
+        return None if study.cine(View.SAX).spacing_mm is not None else "SAX without pixel spacing"
 
     def sample(self, key: str, drawn: np.random.Generator | None) -> dict[str, Tensor]:
         if key not in self._kept:
@@ -134,18 +139,16 @@ class StackReader:
         return {"stack": stack if drawn is None else moved(stack, drawn)}
 
     def _prepared(self, key: str) -> npt.NDArray[np.uint8]:
-        cine = self.store.read(key).cine(View.SAX)
+        study = self.store.read(key)
+        cine = study.cine(View.SAX)
         _, es = ends_by_motion(cine.frames)
         grey = self.channels == 1
         planes = np.linspace(0, cine.n_slices - 1, self.slices // 2 if grey else self.slices).round().astype(int)
-        frames = torch.from_numpy(cine.frames[planes][:, [0, es] if grey else [0, es // 2, es]].astype(np.float32))
+        moments = cine.frames[planes][:, [0, es] if grey else [0, es // 2, es]]
+        frames = torch.from_numpy(around_heart(study, View.SAX, moments, FIELD_MM)[0].astype(np.float32))
         if grey:
             frames = frames.transpose(0, 1).flatten(0, 1)[:, None]
-        rows, cols = frames.shape[-2:]
-        edge = min(rows, cols) // 2
-        top, left = (rows - edge) // 2, (cols - edge) // 2
-        cut = frames[..., top : top + edge, left : left + edge]
-        cut = F.interpolate(cut, size=(self.size, self.size), mode="bilinear", antialias=True)
+        cut = F.interpolate(frames, size=(self.size, self.size), mode="bilinear", antialias=True)
         low, high = (float(v) for v in np.percentile(cut.numpy(), (0.5, 99.5)))
         scaled = ((cut - low) / max(high - low, 1e-6)).clamp(0, 1)
         return np.asarray((scaled * 255).round().to(torch.uint8).numpy())

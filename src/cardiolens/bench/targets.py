@@ -16,7 +16,7 @@ from cardiolens.datasets.splits import Split
 from cardiolens.errors import TrainingError
 from cardiolens.models.answers import Answers, Kind
 from cardiolens.store import StudyStore
-from cardiolens.text.conditions import CONDITION_NAMES
+from cardiolens.text.conditions import CONDITION_NAMES, NORMAL
 
 DISEASE = "any condition"
 
@@ -92,8 +92,8 @@ def targets_of(store: StudyStore, split: Split, *, label: str, conditions: Seque
 
 
 def _any_of(conditions: pd.DataFrame) -> pd.Series:
-    """(study,) 1 where a condition is present, 0 where all that are labelled at all are absent, else NaN."""
-    labelled = conditions.dropna(axis="columns", how="all")
+    """(study,) 1 where a condition other than "normal" is present, 0 where all labelled ones are absent, else NaN."""
+    labelled = conditions.drop(columns=NORMAL, errors="ignore").dropna(axis="columns", how="all")
     if not len(labelled.columns):
         unknown: pd.Series = pd.Series(math.nan, conditions.index)
         return unknown

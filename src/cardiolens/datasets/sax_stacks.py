@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cardiolens.errors import ReadError, StoreError
+from cardiolens.centre import around_heart
+from cardiolens.errors import GeometryError, ReadError, StoreError
 from cardiolens.store import StudyStore
 from cardiolens.study import View
 from cardiolens.volume import Volume
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from cardiolens.datasets.splits import Split
 
+FIELD_MM = 160.0
+"""Edge of the square that holds both ventricles of an adult."""
+
 
 class SaxStacks:
     """Stacks through depth, base to apex or the other way round as the store has them.
@@ -25,14 +29,18 @@ class SaxStacks:
         path: of a `StudyStore`.
         phase: "ED" or "ES" as annotated (without an annotation ED is phase 0, which triggering makes it; noted), or a
             number.
+        field_mm: edge of the square about the heart that is kept (`centre.around_heart`), so that a pixel is as long
+            in every study; None keeps whole images, whose scale a network cannot know.
     """
 
     name = "sax"
 
-    def __init__(self, path: str | Path, *, phase: str | int = "ED") -> None:
+    def __init__(self, path: str | Path, *, phase: str | int = "ED", field_mm: float | None = FIELD_MM) -> None:
         if not (isinstance(phase, int) and phase >= 0) and phase not in ("ED", "ES"):
             raise ReadError(f"phase {phase!r}: 'ED', 'ES' or a number from 0")
-        self.path, self.phase = Path(path), phase
+        if field_mm is not None and not field_mm > 0:
+            raise ReadError(f"field_mm is {field_mm}; millimetres, or null for whole images")
+        self.path, self.phase, self.field_mm = Path(path), phase, field_mm
         self.store = StudyStore(path)
 
     def keys(self) -> tuple[str, ...]:
@@ -41,18 +49,21 @@ class SaxStacks:
     def load(self, key: str) -> Volume:
         """The stack; `ReadError` where the study has none, or not that phase."""
         try:
-            cine = next((cine for cine in self.store.read(key).cines if cine.view is View.SAX), None)
+            study = self.store.read(key)
+            cine = next((cine for cine in study.cines if cine.view is View.SAX), None)
             if cine is None:
                 raise ReadError(f"{key}: no short-axis stack")
             phase, notes = self._phase(key, cine.n_phases)
             planes = [self.store.frames(key, View.SAX, plane, [phase])[0] for plane in range(cine.n_slices)]
-        except StoreError as error:
+            images = np.stack(planes)
+            if self.field_mm is not None:
+                images, middle = around_heart(study, View.SAX, images, self.field_mm)
+                notes = (*notes, middle)
+        except (StoreError, GeometryError) as error:
             raise ReadError(str(error)) from error
         places = cine.slice_positions_mm
         step = float(np.diff(places).mean()) if places is not None and len(places) > 1 else None
-        return Volume(
-            np.stack(planes), "depth", source=f"{key}: SAX", spacing_mm=cine.spacing_mm, step_mm=step, notes=notes
-        )
+        return Volume(images, "depth", source=f"{key}: SAX", spacing_mm=cine.spacing_mm, step_mm=step, notes=notes)
 
     def _phase(self, key: str, count: int) -> tuple[int, tuple[str, ...]]:
         if isinstance(self.phase, int):
