@@ -120,7 +120,7 @@ def draw(rows: Rows, path: Path, size: Size) -> str | None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from cardiolens.evaluation.style import STYLE
+    from cardiolens.style import STYLE
 
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.2, 3.6), layout="constrained")

@@ -181,7 +181,7 @@ def draw_errors(rows: Rows, path: Path) -> str | None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from cardiolens.evaluation.style import STYLE
+    from cardiolens.style import STYLE
 
     groups = [
         ("with and without pretraining", [(words, {"data": data, "frames": 16}) for data, words in SETS.items()]),

@@ -322,7 +322,7 @@ def draw_figures(rows: Rows, path: Path) -> dict[str, str]:
     """Name to file name, of the figures whose rows are there."""
     import matplotlib as mpl
 
-    from cardiolens.evaluation.style import STYLE
+    from cardiolens.style import STYLE
 
     drawn = {}
     makers: dict[str, Callable[[Rows], Any]] = {

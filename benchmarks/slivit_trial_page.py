@@ -195,7 +195,7 @@ def draw_arms(rows: Rows, path: Path) -> str | None:
     """A panel a label, an arm a colour, a point a seed."""
     import matplotlib as mpl
 
-    from cardiolens.evaluation.style import STYLE
+    from cardiolens.style import STYLE
 
     here = [row for row in rows if row["study"] in ("initialisation", "baseline") and row["value"] not in ("", "nan")]
     arms = [arm for arm in NAMES if of(here, arm=arm)]
@@ -223,7 +223,7 @@ def draw_likeness(rows: Rows, path: Path) -> str | None:
     """Overall CKA with its 5th and 95th percentile, and the mean of the top 5 %."""
     import matplotlib as mpl
 
-    from cardiolens.evaluation.style import STYLE
+    from cardiolens.style import STYLE
 
     found = sorted(of(rows, study="likeness", metric="cka"), key=lambda row: float(row["value"]))
     if not found:

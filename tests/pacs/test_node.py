@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
@@ -290,16 +291,25 @@ def test_an_archive_that_is_away_for_months_is_tried_on_at_the_longest_pause(stu
     assert entry.attempts == 5001
 
 
-def test_a_result_damaged_on_the_disk_does_not_end_the_node(studies, running, tmp_path):
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b""), Path.unlink])
+def test_a_result_damaged_on_the_disk_is_made_anew_and_not_for_ever(studies, running, tmp_path, damage):
     node = running(to=NOWHERE)
     store(node.service.port, studies["Quillfeather"])
     node.wait(31)
     node.work()
-    (damaged,) = (tmp_path / "spool").rglob("SR.dcm")
-    damaged.write_bytes(b"")
+    for _ in range(2):
+        (result,) = (tmp_path / "spool").rglob("SR.dcm")
+        whole = result.read_bytes()
+        damage(result)
+        node.wait(1000)
+        assert node.node.step() and node.entry().state == "receiving"
+        assert node.node.step() and node.entry().state == "sending"  # read again
+        assert len(next((tmp_path / "spool").rglob("SR.dcm")).read_bytes()) == len(whole)
+    damage(result)
     node.wait(1000)
     assert node.node.step()
-    assert node.entry().state == "sending" and node.entry().reason
+    assert node.entry().state == "failed" and "damaged on the disk" in node.entry().reason
+    assert node.work() == 0
 
 
 def test_an_image_that_announces_no_images_at_all_is_not_the_whole_study(studies, running):

@@ -113,6 +113,27 @@ def test_a_study_plays_and_is_corrected_by_keyboard(desk, page):
     assert wide(page) <= 0
 
 
+def test_images_come_before_what_is_known_of_the_study_and_a_failure_of_that_is_told(desk, page):
+    script = (
+        "const ask = window.fetch; window.fetch = (where, ...rest) => String(where).endsWith('/reading')"
+        " ? new Promise((_, fail) => { window.failReading = () => fail(new Error('the power is out')); })"
+        " : ask(where, ...rest);"
+    )
+    added = page.call("Page.addScriptToEvaluateOnNewDocument", source=script)["identifier"]
+    try:
+        page.go(f"{desk.address}/study/{WHOLE}")
+        page.wait("window.cardiolens && cardiolens.player.leading.frames.size")
+        assert page.run("cardiolens.player.reading") is None
+        assert "Looking up" in page.run("document.querySelector('#tab').innerText")
+        page.press("d")
+        page.wait("document.body.innerText.includes('ED is not known')")
+        page.run("failReading()")
+        page.wait("document.querySelector('#tab [role=alert]')")
+        assert page.run("cardiolens.player.leading.frames.size") > 0
+    finally:
+        page.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added)
+
+
 def test_a_contour_is_pulled_with_the_mouse(desk, page):
     page.go(f"{desk.address}/study/{WHOLE}")
     page.wait("window.cardiolens && cardiolens.player.leading.labels.size > 0 && cardiolens.player.reading")

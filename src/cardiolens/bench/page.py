@@ -18,8 +18,8 @@ from cardiolens.bench.compare import MEAN, Comparison
 from cardiolens.bench.recipe import BenchRecipe
 from cardiolens.bench.targets import DISEASE
 from cardiolens.evaluation.figures import Drawn, save
-from cardiolens.evaluation.style import BLUE, INK, PAGE_CSS, STYLE
 from cardiolens.store.atomic import write_whole
+from cardiolens.style import BLUE, INK, PAGE_CSS, STYLE
 
 _DISCLAIMER = (
     "Research use, not a medical device. A ranking of these networks on this budget and these studies, of nothing else."

@@ -35,6 +35,7 @@ class Entry:
         reason: why it failed, or why the results could not be sent yet.
         attempts: of sending; next_try: when the next one is due.
         begun: how often reading was begun; more than twice without an end means that it kills the node.
+        remade: how often results were made anew, since what lay on the disk was damaged.
         made: when the results were had.
         results, sent: names of result files, and of those that the archive has taken.
         refusals: how often the archive refused a result file; given_up: those that are not sent again, and what was
@@ -54,6 +55,7 @@ class Entry:
     attempts: int = 0
     next_try: float = 0.0
     begun: int = 0
+    remade: int = 0
     made: float | None = None
     results: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)

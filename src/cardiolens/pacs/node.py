@@ -29,6 +29,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0  # seconds between tries to send
 _MOST_REFUSALS = 150  # tries of an object that the archive refuses: about a day
 _DOUBLINGS = 10  # more would overflow after a week, and the pause is at its longest before
 _CAUSES = 5  # of an error that are logged
+_MOST_REMADE = 2
 _MOST_BEGUN = 3  # a study that ended the process so often is not begun again
 
 
@@ -186,13 +187,26 @@ class Node:
         folder = self.spool.folder(entry.study, RESULTS)
         try:
             send([folder / name for name in left], settings.to, calling=settings.aet, stored=stored)
-        except (SendError, OSError, InvalidDicomError) as error:  # the last: a result damaged on the disk
+        except (FileNotFoundError, InvalidDicomError):  # of results, which were whole when they were written
+            with self.spool.lock:
+                return self._made_anew(entry)
+        except (SendError, OSError) as error:
             with self.spool.lock:
                 if not self._is_over(entry, error):
                     return self._later(entry, error)
         with self.spool.lock:
             if entry.state == "sending":  # else more images came meanwhile
                 self._ended(entry)
+        return None
+
+    def _made_anew(self, entry: Entry) -> None:
+        """A result is missing or damaged on the disk: read the study once more, and not for ever."""
+        entry.remade += 1
+        if entry.remade > _MOST_REMADE:
+            return self._failed(entry, "results are damaged on the disk of the spool, again and again")
+        entry.state, entry.begun = "receiving", 0
+        self._saved(entry)
+        logger.warning("study %s: a result is damaged on the disk; the study is read again", entry.study)
         return None
 
     def _is_over(self, entry: Entry, error: Exception) -> bool:

@@ -90,6 +90,7 @@ function exports() {
 
 function update(now) {
   if (now) reading = now;
+  if (!reading) return;
   player.setReading(reading);
   curve.show(reading);
   const scroll = side.scrollTop;
@@ -102,7 +103,7 @@ async function work(kind, bar) {
 }
 
 function jump(which) {
-  const phase = reading.contours?.[which];
+  const phase = reading?.contours?.[which];
   if (phase === null || phase === undefined) { toast(`${which.toUpperCase()} is not known; draw the contours first.`); return; }
   player.stop();
   player.go(phase);
@@ -140,8 +141,10 @@ function press(event) {
 const side = h("aside", { class: "side", "aria-label": "What is known of the study", tabindex: -1 }, top, body);
 
 async function begin() {
+  const known = get(ofStudy(key, "/reading"));
+  known.catch(() => {}); // told below, where it is waited for
   try {
-    [study, reading] = await Promise.all([get(ofStudy(key)), get(ofStudy(key, "/reading"))]);
+    study = await get(ofStudy(key));
   } catch (error) { fill(main, problem(error)); return; }
   document.title = `${key} · cardiolens`;
   player = new Player(study);
@@ -152,10 +155,12 @@ async function begin() {
   player.onState = showTools;
   fill(main, h("div", { class: "study" }, h("section", { class: "viewer", "aria-label": "Images" }, tools, edit.node, player.node, curve.node), side), help);
   showTools();
-  update(reading);
+  fill(top, h("div", { class: "row" }, h("h1", { class: "grow" }, key)), facts(study));
+  fill(body, h("p", { class: "quiet", role: "status" }, "Looking up what is known of it."));
   document.addEventListener("keydown", press);
   window.cardiolens = { player, edit, curve };
   player.begin();
+  try { update(await known); } catch (error) { fill(body, problem(error)); }
 }
 
 begin();
