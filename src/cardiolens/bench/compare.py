@@ -32,12 +32,14 @@ class Comparison:
         costs: one a system: parameters, seconds of pretraining, of training, of one study.
         provenance: versions and hashes.
         left_out: conditions that could not be tested, and why.
+        median_mae: mean absolute error of the value for who says the test part's median of every study.
     """
 
     rows: pd.DataFrame
     costs: pd.DataFrame
     provenance: Mapping[str, Any]
     left_out: Mapping[str, str]
+    median_mae: float
 
 
 def compare(recipe: BenchRecipe, runs: Path, provenance: Mapping[str, Any]) -> Comparison:
@@ -63,7 +65,11 @@ def compare(recipe: BenchRecipe, runs: Path, provenance: Mapping[str, Any]) -> C
         raise TrainingError(f"{runs}: no system has been run")
     _require_one_truth(answers, runs)
     rows = _rows(answers, recipe)
-    return Comparison(_adjusted(pd.DataFrame(rows), recipe.label), pd.DataFrame(costs), dict(provenance), left_out)
+    tested = _adjusted(pd.DataFrame(rows), recipe.label)
+    true = next(iter(answers.values()))[f"true {recipe.label}"].dropna()
+    return Comparison(
+        tested, pd.DataFrame(costs), dict(provenance), left_out, float((true - true.median()).abs().mean())
+    )
 
 
 def _test_part(path: Path) -> pd.DataFrame:

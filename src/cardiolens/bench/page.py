@@ -19,7 +19,7 @@ from cardiolens.bench.recipe import BenchRecipe
 from cardiolens.bench.targets import DISEASE
 from cardiolens.evaluation.figures import Drawn, save
 from cardiolens.store.atomic import write_whole
-from cardiolens.style import BLUE, INK, PAGE_CSS, STYLE
+from cardiolens.style import BLUE, GREY, INK, PAGE_CSS, STYLE
 
 _DISCLAIMER = (
     "Research use, not a medical device. A ranking of these networks on this budget and these studies, of nothing else."
@@ -52,9 +52,13 @@ def forest(result: Comparison, recipe: BenchRecipe) -> Drawn:
         panels: Any = figure.subplots(1, len(shown), sharey=True)
         for axes, (target, metric) in zip(panels, shown, strict=True):
             _panel(axes, result.rows, systems, target, metric, recipe.unit)
+        panels[0].axvline(result.median_mae, color=GREY, lw=0.8, ls="--")
+        for axes in panels[1:]:
+            axes.axvline(0.5, color=GREY, lw=0.8, ls="--")
         panels[0].set_yticks(range(len(systems)), systems)
         panels[0].invert_yaxis()
-    caption = f"Test part, {100 * recipe.level:g} % limits; the dotted line is the first system."
+    told = "the dotted line is the first system, the dashed one what needs no image."
+    caption = f"Test part, {100 * recipe.level:g} % limits; {told}"
     return Drawn("benchmark", "Systems on common ground", caption, figure)
 
 
@@ -68,7 +72,7 @@ def _panel(axes: Any, rows: pd.DataFrame, systems: list[str], target: str, metri
             axes.plot(row["value"], line, "o", color=BLUE, ms=5)
     if systems[0] in known:
         axes.axvline(mine.loc[systems[0], "value"], color=INK, lw=0.8, ls=":")
-    words = f"{target.replace('_', ' ')}: {_METRICS[metric]}"
+    words = f"{_named(target)}: {_METRICS[metric]}"
     axes.set_title(words, fontsize=9.5, pad=6)
     axes.set_xlabel(f"mean absolute error ({unit})" if metric == "mae" else "area under the ROC curve")
 
@@ -114,12 +118,18 @@ def _lead(result: Comparison, recipe: BenchRecipe) -> str:
 
 
 def _notes(result: Comparison) -> list[str]:
-    found = [f"{name.replace('_', ' ')} is not tested: {why}" for name, why in result.left_out.items()]
+    found = [f"{_named(name)} is not tested: {why}" for name, why in result.left_out.items()]
+    value = next(iter(result.rows["target"]))
     unread = result.costs[result.costs["unread_test"] > 0]
     return [
+        f"Who says the test part's median {_named(value)} of every study is off by {result.median_mae:.1f}.",
         *([f"Conditions with too few cases: {'; '.join(found)}."] if found else []),
         *(f"{row.system} could not read {row.unread_test} test studies." for row in unread.itertuples()),
     ]
+
+
+def _named(target: str) -> str:
+    return "LVEF" if target == "lvef" else target.replace("_", " ")
 
 
 def _tables(result: Comparison, recipe: BenchRecipe) -> list[tuple[str, pd.DataFrame]]:
@@ -135,7 +145,7 @@ def _results(rows: pd.DataFrame, recipe: BenchRecipe) -> pd.DataFrame:
     table: pd.DataFrame = pd.DataFrame(
         {
             "system": shown["system"],
-            "target": shown["target"].str.replace("_", " ") + " · " + shown["metric"].map(_METRICS),
+            "target": shown["target"].map(_named) + " · " + shown["metric"].map(_METRICS),
             "value": [_span(row.value, row.low, row.high, row.metric) for row in shown.itertuples()],
             "difference": [
                 _span(row.difference, row.difference_low, row.difference_high, row.metric, sign=True)
