@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+NO_BREAK = "\u00a0"
 PARTS = {
     "pretraining": ("split_pretrain", "train"),
-    "validation of pretraining": ("split_pretrain", "val"),
-    "training of the heads": ("split_bundle", "train"),
-    "choice of the epoch": ("split_bundle", "val"),
+    "its validation": ("split_pretrain", "val"),
+    "heads": ("split_bundle", "train"),
+    "epoch": ("split_bundle", "val"),
     "calibration": ("split_bundle", "calibration"),
     "test": ("split_bundle", "test"),
 }
@@ -114,7 +115,7 @@ def cell(row: dict[str, Any], metric: str, digits: int, sign: str = "") -> str:
     if np.isnan(row[metric]):
         return f"– ({row['refused']})" if row["refused"] else "–"
     low, high = (f"{row[f'{metric}_{end}']:{sign}.{digits}f}" for end in ("low", "high"))
-    return f"{row[metric]:{sign}.{digits}f} ({low} to {high})"
+    return f"{row[metric]:{sign}.{digits}f} ({low} to {high})".replace(" ", NO_BREAK)
 
 
 def p_of(value: float) -> str:
@@ -148,13 +149,15 @@ def main() -> None:
         "|---|" + "---:|" * len(columns),
     ]
     for row, (name, _) in enumerate(columns["test"]):
-        lines.append(f"| {name} | " + " | ".join(rows[row][1] for rows in columns.values()) + " |")
+        lines.append(
+            f"| {name} | " + " | ".join(rows[row][1].replace(" ", NO_BREAK) for rows in columns.values()) + " |"
+        )
     lvef = pd.read_csv(args.trial / "bundle_lvef" / "predictions_test.csv")
     scores = pd.read_csv(args.trial / "bundle_diagnoses" / "predictions_test.csv").dropna(subset=["label", "score"])
     rows = errors(_of(labels, lvef["key"]), lvef, scores)
     lines += [
         "",
-        "Mean ± SD, or count and percentage.",
+        "Mean ± SD, or count and percentage.  `heads`: training of the heads; `epoch`: choice of their epoch.",
         "",
         "## Errors by group, test part",
         "",
