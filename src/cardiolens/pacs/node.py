@@ -201,6 +201,8 @@ class Node:
 
     def _made_anew(self, entry: Entry) -> None:
         """A result is missing or damaged on the disk: read the study once more, and not for ever."""
+        if entry.state != "sending":
+            return None  # more images came meanwhile; it is read again
         entry.remade += 1
         if entry.remade > _MOST_REMADE:
             return self._failed(entry, "results are damaged on the disk of the spool, again and again")
