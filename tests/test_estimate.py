@@ -87,7 +87,7 @@ def test_larger_batches_and_pretraining_take_more(store, predictor_folder):
     fields = {"name": "r", "text": {"freeze_layers": 0, "max_tokens": 16}, "split": {"fractions": {"train": 1.0}}}
     one, two = (
         estimate_pretraining(PretrainRecipe(**fields, optimiser={**optimiser, **more}), store)
-        for more in ({}, {"epochs": 8})
+        for more in ({}, {"epochs": 400})  # seconds are measured, and this machine may be busy
     )
     assert one.parts_mib["network at work"] > 2 * small
     assert one.studies == 3

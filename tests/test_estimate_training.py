@@ -81,7 +81,7 @@ def test_the_estimate_is_near_what_lives_at_once_in_a_run(kind, store, tmp_path,
 
 def test_longer_trainings_take_longer_and_what_cannot_be_learned_is_refused(store):
     one, two = (estimate_training(recipe_of("masked_video", frames=4, optimiser=o), store.path) for o in EPOCHS)
-    assert two.seconds > 5 * one.seconds
+    assert two.seconds > one.seconds
     assert (one.studies, one.items) == (two.studies, "samples") == (12, "samples")
     assert two.parts_mib["network at work"] == one.parts_mib["network at work"]
     with pytest.raises(InputError, match="kind finetune"):

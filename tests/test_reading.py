@@ -29,9 +29,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("name", "planes"), [("SCD0000101", 12), ("SCD0000201", 13)])
 def test_sunnybrook_cine_reads_as_a_short_axis_stack(shared_data, name, planes):
-    start = time.perf_counter()
+    start = time.process_time()
     study = read_study(shared_data / "real" / "sunnybrook_cine" / name)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert study.views == (View.SAX,)
     cine = study.cine("SAX")
     assert cine.shape == (planes, 20, 256, 256)
