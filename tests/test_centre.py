@@ -38,3 +38,12 @@ def test_the_square_has_the_crossing_of_the_planes_in_its_middle(point):
     assert words == "crossing of SAX, 2CH and 4CH"
     assert square.shape == (1, 1, 21, 21)
     assert np.argwhere(square[0, 0] == 9).tolist() == [[10, 10]]
+
+
+def test_a_view_without_a_plane_is_cut_about_the_middle_of_its_image():
+    study = crossing((20, 15, 3))
+    plain = Cine("3CH", np.zeros((1, 1, 9, 9), np.uint16), spacing_mm=(1.0, 1.0))
+    more = Study((*study.cines, plain), patient="p", accession="a", site="s")
+    square, words = around_heart(more, View.CH3, np.pad([[9]], 4)[None, None], 3.0)
+    assert words == "image centre: no plane geometry of 3CH"
+    assert np.argwhere(square[0, 0] == 9).tolist() == [[1, 1]]

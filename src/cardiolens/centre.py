@@ -86,6 +86,8 @@ def around_heart(study: Study, view: View, images: npt.NDArray[Any], field_mm: f
     cine = study.cine(view)
     spacing = cine.require_spacing_mm("a field in mm")
     centre = heart_centre(study)
+    if centre.point is not None and cine.affine is None:
+        centre = Centre(None, f"image centre: no plane geometry of {view}")
     rows, cols = images.shape[-2:]
     middle = ((rows - 1) / 2, (cols - 1) / 2) if centre.point is None else pixel_of(cine, centre.point)[::-1]
     pad, starts, edges = [], [], []

@@ -172,6 +172,16 @@ def test_many_conditions_do_not_hide_a_clear_difference_of_their_mean(tmp_path):
     assert clear["p_adjusted"] <= 3 * clear["p"]  # three tests in the summary, whatever the count of conditions
 
 
+def test_resamples_without_a_case_of_the_one_condition_do_not_hide_a_difference(tmp_path):
+    rng = np.random.default_rng(2)
+    true = pd.DataFrame({"lvef": rng.uniform(20, 70, 180), DISEASE: 1.0, "rare": [1.0] * 5 + [0.0] * 175})
+    answers(tmp_path, "good", true + 0.1 * rng.standard_normal(true.shape), true)
+    answers(tmp_path, "bad", true.assign(rare=rng.standard_normal(180)), true)
+    systems = {"good": SYSTEMS["resnet"], "bad": SYSTEMS["resnet"]}
+    rows = compare(recipe(systems=systems), tmp_path, {}).rows.set_index(["system", "target", "metric"])
+    assert rows.loc[("bad", MEAN, "auroc"), "p"] < 0.05
+
+
 def test_targets_leave_out_rare_conditions_and_ignore_unknown_labels(store):
     keys = store.keys()
     split = Split({"train": tuple(keys[:10]), "val": tuple(keys[10:12]), "test": tuple(keys[12:])})

@@ -291,7 +291,15 @@ def test_an_archive_that_is_away_for_months_is_tried_on_at_the_longest_pause(stu
     assert entry.attempts == 5001
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b""), Path.unlink])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:160]),
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        Path.unlink,
+    ],
+)
 def test_a_result_damaged_on_the_disk_is_made_anew_and_not_for_ever(studies, running, tmp_path, damage):
     node = running(to=NOWHERE)
     store(node.service.port, studies["Quillfeather"])

@@ -64,6 +64,15 @@ def test_graphs_find_what_the_exact_search_finds_and_say_so(built, by):
     assert same >= 95
 
 
+def test_the_same_index_gives_the_same_graphs(built, tmp_path):
+    index, path, _ = built
+    other = tmp_path / "again.index"
+    index.save(other)
+    update_nearest(index, other)
+    for name in ("clips-1.usearch", "studies-1.usearch"):
+        assert (folder_of(path) / name).read_bytes() == (folder_of(other) / name).read_bytes()
+
+
 def test_a_study_never_finds_itself_or_its_patient_by_graph(built):
     index, path, _ = built
     graphs = NearestIndex.open(index, path)

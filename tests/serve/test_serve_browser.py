@@ -115,7 +115,8 @@ def test_a_study_plays_and_is_corrected_by_keyboard(desk, page):
 
 def test_images_come_before_what_is_known_of_the_study_and_a_failure_of_that_is_told(desk, page):
     script = (
-        "const ask = window.fetch; window.fetch = (where, ...rest) => String(where).endsWith('/reading')"
+        "window.sent = []; const ask = window.fetch; window.fetch = (where, ...rest) =>"
+        " (rest[0]?.method === 'POST' && window.sent.push(String(where)), String(where).endsWith('/reading'))"
         " ? new Promise((_, fail) => { window.failReading = () => fail(new Error('the power is out')); })"
         " : ask(where, ...rest);"
     )
@@ -125,8 +126,10 @@ def test_images_come_before_what_is_known_of_the_study_and_a_failure_of_that_is_
         page.wait("window.cardiolens && cardiolens.player.leading.frames.size")
         assert page.run("cardiolens.player.reading") is None
         assert "Looking up" in page.run("document.querySelector('#tab').innerText")
-        page.press("d")
-        page.wait("document.body.innerText.includes('ED is not known')")
+        page.press("z")
+        page.wait("document.body.innerText.includes('still looked up')")
+        page.press("S", shift=True)
+        assert page.run("window.sent") == []
         page.run("failReading()")
         page.wait("document.querySelector('#tab [role=alert]')")
         assert page.run("cardiolens.player.leading.frames.size") > 0

@@ -200,7 +200,7 @@ def _mean_auroc(names: list[str], table: pd.DataFrame, base: pd.DataFrame | None
             return _mean_of(true[rows], columns[0][rows]) - _mean_of(true[rows], columns[1][rows])
 
         spread = bootstrap(gain, index, patients=_patients(own), n_resamples=_RESAMPLES // 4, level=level)
-        wide = float(np.std(spread.distribution, ddof=1))
+        wide = float(np.nanstd(spread.distribution, ddof=1))
         row |= {"difference": spread.value, "difference_low": spread.low, "difference_high": spread.high}
         # normal, with the bootstrap's spread: a share of resamples has a floor that no correction for many survives
         row["p"] = float(2 * norm.sf(abs(spread.value) / wide)) if wide > 0 else 1.0

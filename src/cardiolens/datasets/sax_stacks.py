@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cardiolens.centre import around_heart
-from cardiolens.errors import GeometryError, ReadError, StoreError
+from cardiolens.errors import ReadError, StoreError
 from cardiolens.store import StudyStore
 from cardiolens.study import View
 from cardiolens.volume import Volume
@@ -38,10 +38,15 @@ class SaxStacks:
     def __init__(self, path: str | Path, *, phase: str | int = "ED", field_mm: float | None = FIELD_MM) -> None:
         if not (isinstance(phase, int) and phase >= 0) and phase not in ("ED", "ES"):
             raise ReadError(f"phase {phase!r}: 'ED', 'ES' or a number from 0")
-        if field_mm is not None and not field_mm > 0:
-            raise ReadError(f"field_mm is {field_mm}; millimetres, or null for whole images")
+        if field_mm is not None and (not isinstance(field_mm, int | float) or not 10 <= field_mm <= 1000):
+            raise ReadError(f"field_mm is {field_mm!r}; millimetres from 10 to 1000, or null for whole images")
         self.path, self.phase, self.field_mm = Path(path), phase, field_mm
         self.store = StudyStore(path)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How stacks are read, for the provenance of a model."""
+        return {"kind": "sax", "phase": self.phase, "field_mm": self.field_mm}
 
     def keys(self) -> tuple[str, ...]:
         return tuple(self.store.keys())
@@ -56,10 +61,15 @@ class SaxStacks:
             phase, notes = self._phase(key, cine.n_phases)
             planes = [self.store.frames(key, View.SAX, plane, [phase])[0] for plane in range(cine.n_slices)]
             images = np.stack(planes)
+            if self.field_mm is not None and cine.spacing_mm is None:
+                raise ReadError(
+                    f"{key}: the short-axis stack needs pixel spacing, by which {self.field_mm:g} mm about the heart "
+                    "are cut; read it with geometry, or take whole images by `data: {kind: sax, field_mm: null}`"
+                )
             if self.field_mm is not None:
                 images, middle = around_heart(study, View.SAX, images, self.field_mm)
                 notes = (*notes, middle)
-        except (StoreError, GeometryError) as error:
+        except StoreError as error:
             raise ReadError(str(error)) from error
         places = cine.slice_positions_mm
         step = float(np.diff(places).mean()) if places is not None and len(places) > 1 else None

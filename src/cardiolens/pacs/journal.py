@@ -38,6 +38,7 @@ class Entry:
         remade: how often results were made anew, since what lay on the disk was damaged.
         made: when the results were had.
         results, sent: names of result files, and of those that the archive has taken.
+        sums: SHA-256 of each result file as it was written.
         refusals: how often the archive refused a result file; given_up: those that are not sent again, and what was
             said of them.
         read: names of the images that the results were made from.
@@ -59,6 +60,7 @@ class Entry:
     made: float | None = None
     results: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
+    sums: dict[str, str] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)
     read: list[str] = field(default_factory=list)

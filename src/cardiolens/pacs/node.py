@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 import threading
 import time
@@ -11,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-from pydicom.errors import InvalidDicomError
 
 from cardiolens.dicom.deid import Scrubber
 from cardiolens.errors import CardiolensError, StoreError
@@ -106,7 +105,7 @@ class Node:
         open_ = [entry for entry in self.spool.entries.values() if entry.state in ("failed", "partly sent")]
         for entry in open_:
             if entry.state == "failed":
-                entry.state, entry.reason, entry.begun = "receiving", "", 0
+                entry.state, entry.reason, entry.begun, entry.remade = "receiving", "", 0, 0
             else:
                 entry.to_send()
             self._saved(entry)
@@ -172,6 +171,7 @@ class Node:
                 return
             entry.to_send()
             entry.results, entry.sent, entry.begun = list(work.results.files), [], 0
+            entry.sums = {name: hashlib.sha256(content).hexdigest() for name, content in work.results.files.items()}
             entry.read, entry.summary, entry.notes = images, work.summary, list(work.results.notes)
             self._saved(entry)
 
@@ -185,11 +185,12 @@ class Node:
             entry.save(self.spool.path)
 
         folder = self.spool.folder(entry.study, RESULTS)
+        damaged = [name for name in left if name in entry.sums and entry.sums[name] != _sum_of(folder / name)]
+        if damaged:
+            with self.spool.lock:
+                return self._made_anew(entry, damaged)
         try:
             send([folder / name for name in left], settings.to, calling=settings.aet, stored=stored)
-        except (FileNotFoundError, InvalidDicomError):  # of results, which were whole when they were written
-            with self.spool.lock:
-                return self._made_anew(entry)
         except (SendError, OSError) as error:
             with self.spool.lock:
                 if not self._is_over(entry, error):
@@ -199,16 +200,23 @@ class Node:
                 self._ended(entry)
         return None
 
-    def _made_anew(self, entry: Entry) -> None:
-        """A result is missing or damaged on the disk: read the study once more, and not for ever."""
+    def _made_anew(self, entry: Entry, damaged: Sequence[str]) -> None:
+        """Results are missing or damaged on the disk: read the study once more, and not for ever."""
         if entry.state != "sending":
             return None  # more images came meanwhile; it is read again
+        if not self.spool.images(entry.study):  # deleted when the rest was sent
+            for name in damaged:
+                entry.given_up[name] = f"{name} is damaged on the disk; send the whole study again"
+            if set(entry.results) <= {*entry.sent, *entry.given_up}:
+                return self._ended(entry)
+            self._saved(entry)
+            return None
         entry.remade += 1
         if entry.remade > _MOST_REMADE:
             return self._failed(entry, "results are damaged on the disk of the spool, again and again")
-        entry.state, entry.begun = "receiving", 0
+        entry.state, entry.begun, entry.reason = "receiving", 0, "a result was damaged on the disk; read again"
         self._saved(entry)
-        logger.warning("study %s: a result is damaged on the disk; the study is read again", entry.study)
+        logger.warning("study %s: %s", entry.study, entry.reason)
         return None
 
     def _is_over(self, entry: Entry, error: Exception) -> bool:
@@ -273,3 +281,11 @@ def _where(error: BaseException) -> str:
         )
         one = one.__cause__ or one.__context__
     return "; after ".join(said)
+
+
+def _sum_of(path: Path) -> str:
+    """SHA-256 of a file; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

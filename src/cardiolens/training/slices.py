@@ -145,6 +145,7 @@ def train_slices(recipe: SlicesRecipe, volumes: VolumeSet, out: Path) -> Path:
         task.entry(),
         metrics,
         data=volumes.name,
+        data_settings=getattr(volumes, "settings", None),
         lr=module.recipe.optimiser.lr,
         best_epoch=best["epoch"],
         volumes={part: len(keys) for part, keys in parts.items()},

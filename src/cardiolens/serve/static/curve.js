@@ -61,7 +61,7 @@ export class Curve {
       parts.push(s("polyline", { points: points.join(" "), fill: "none", stroke: colour, "stroke-width": 2 }));
       parts.push(s("text", { x: this.wide - RIGHT - 4, y: 13 + 14 * i, "text-anchor": "end", style: { fill: colour } }, name.replace(" cavity", "")));
     });
-    if (!all.length) parts.push(s("text", { x: this.wide / 2, y: tall / 2, "text-anchor": "middle" }, found ? "" : "The volume curve stands here once the contours are drawn"));
+    if (!all.length) parts.push(s("text", { x: this.wide / 2, y: tall / 2, "text-anchor": "middle" }, found || !this.reading ? "" : "The volume curve stands here once the contours are drawn"));
     this.now = s("line", { class: "now", y1: TOP - 8, y2: tall - BOTTOM });
     parts.push(this.now);
     if (found && sax) for (const which of ["ed", "es"]) if (found[which] !== null) parts.push(this.mark(which, found, tall));

@@ -33,7 +33,7 @@ function showTools() {
     h("select", { "aria-label": "Speed", title: "Speed ([ ])", onchange: (e) => player.setSpeed(Number(e.target.value)) }, SPEEDS.map((speed) => h("option", { value: speed, selected: speed === player.speed }, `${speed}×`))),
     h("span", { class: "gap" }),
     press("Contours", player.contours, () => player.setContours(!player.contours), "C"), press("Attention", player.attention, () => player.setAttention(!player.attention), "A: where the video model looked; coarse"),
-    press("Edit", !!edit?.on, () => edit.toggle(), "E"),
+    press("Edit", !!edit?.on, () => known() && edit.toggle(), "E"),
     h("span", { class: "gap" }),
     press(player.full ? "All views" : "One view", player.full, () => player.toggleFull(), "F"),
     h("button", { onclick: () => { for (const one of player.views) one.reset(); }, title: "R: window as at first; heart or whole field" }, "Reset"),
@@ -102,8 +102,14 @@ async function work(kind, bar) {
   await doWork(key, kind, bar, async () => update(await get(ofStudy(key, "/reading"))));
 }
 
+// What is known of the study has come; changes and marks mean nothing before.
+function known() {
+  if (!reading) toast("What is known of the study is still looked up.");
+  return !!reading;
+}
+
 function jump(which) {
-  const phase = reading?.contours?.[which];
+  const phase = reading.contours?.[which];
   if (phase === null || phase === undefined) { toast(`${which.toUpperCase()} is not known; draw the contours first.`); return; }
   player.stop();
   player.go(phase);
@@ -112,7 +118,7 @@ function jump(which) {
 function press(event) {
   const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), textarea, select") || help.open;
   if (typing || event.ctrlKey || event.metaKey || event.altKey) {
-    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing) { event.preventDefault(); edit.undo(); }
+    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing) { event.preventDefault(); if (known()) edit.undo(); }
     return;
   }
   const view = player.active;
@@ -125,8 +131,8 @@ function press(event) {
   const speed = SPEEDS.indexOf(player.speed);
   const acts = {
     " ": () => player.toggle(), ArrowLeft: () => player.step(-1), ArrowRight: () => player.step(1), ArrowUp: () => view?.setPlane(view.plane - 1), ArrowDown: () => view?.setPlane(view.plane + 1),
-    f: () => player.toggleFull(), r: () => view?.reset(), c: () => player.setContours(!player.contours), a: () => player.setAttention(!player.attention), e: () => edit.toggle(),
-    d: () => jump("ed"), s: () => jump("es"), D: () => edit.phase("ed", player.phase), S: () => edit.phase("es", player.phase), z: () => edit.undo(),
+    f: () => player.toggleFull(), r: () => view?.reset(), c: () => player.setContours(!player.contours), a: () => player.setAttention(!player.attention), e: () => known() && edit.toggle(),
+    d: () => known() && jump("ed"), s: () => known() && jump("es"), D: () => known() && edit.phase("ed", player.phase), S: () => known() && edit.phase("es", player.phase), z: () => known() && edit.undo(),
     "[": () => player.setSpeed(SPEEDS[Math.max(speed - 1, 0)]), "]": () => player.setSpeed(SPEEDS[Math.min(speed + 1, SPEEDS.length - 1)]),
     "+": () => (edit.on ? edit.apply({ how: "move", pixels: 1 }) : view?.zoomBy(1.2)), "-": () => (edit.on ? edit.apply({ how: "move", pixels: -1 }) : view?.zoomBy(1 / 1.2)),
     "?": () => help.showModal(), Escape: () => { if (edit.on) edit.toggle(false); else if (player.full) player.toggleFull(); },
@@ -141,8 +147,8 @@ function press(event) {
 const side = h("aside", { class: "side", "aria-label": "What is known of the study", tabindex: -1 }, top, body);
 
 async function begin() {
-  const known = get(ofStudy(key, "/reading"));
-  known.catch(() => {}); // told below, where it is waited for
+  const asked = get(ofStudy(key, "/reading"));
+  asked.catch(() => {}); // told below, where it is waited for
   try {
     study = await get(ofStudy(key));
   } catch (error) { fill(main, problem(error)); return; }
@@ -160,7 +166,7 @@ async function begin() {
   document.addEventListener("keydown", press);
   window.cardiolens = { player, edit, curve };
   player.begin();
-  try { update(await known); } catch (error) { fill(body, problem(error)); }
+  try { update(await asked); } catch (error) { fill(body, problem(error)); }
 }
 
 begin();

@@ -144,19 +144,20 @@ export class View {
     const wanted = Math.min((0.72 * wide) / ((right - left + 1) * sx), (0.72 * tall) / ((bottom - top + 1) * sy));
     const zoom = clamp(wanted / fit, 1, 3);
     this.home = { zoom, pan: [((this.cols - 1) / 2 - (left + right) / 2) * sx, ((this.rows - 1) / 2 - (top + bottom) / 2) * sy] };
-    this.reset();
+    if (!this.touched) this.reset(); // else somebody looks at something already
   }
 
   widen(width, level) {
     // The window wider by a share, and its level moved by a share of its width.
     if (!this.window) return;
+    this.touched = true;
     const [low, high] = this.window;
     const [middle, half] = [(low + high) / 2 + level * (high - low), ((high - low) * (1 + width)) / 2];
     this.window = [middle - half, middle + half];
     this.draw();
   }
 
-  zoomBy(factor) { this.zoom = clamp(this.zoom * factor, 0.5, 8); this.draw(); }
+  zoomBy(factor) { this.touched = true; this.zoom = clamp(this.zoom * factor, 0.5, 8); this.draw(); }
 
   // --- pointer
 
@@ -183,6 +184,7 @@ export class View {
     if (edit?.on && edit.paints) { this.brush = this.toImage(event); if (!this.held) this.draw(); }
     if (!this.held) return;
     if (this.held === "edit") { edit.go(this, this.toImage(event)); return; }
+    this.touched = true;
     const [x, y, a, b] = this.from;
     const [dx, dy] = [event.clientX - x, event.clientY - y];
     if (this.held === "pan") this.pan = [a + dx / this.frame().fit, b + dy / this.frame().fit];
