@@ -125,3 +125,19 @@ def test_images_that_cannot_be_deleted_are_said_and_known(running, tmp_path, mon
     assert (entry.state, entry.reason) == ("sent", "images could not be deleted from the spool: Permission denied")
     assert len(node.spool.images(entry.study)) == len(held(tmp_path, "images")) == 2
     archive.close()
+
+
+def test_a_damaged_result_whose_images_are_deleted_is_asked_for_again_and_the_rest_is_sent(running, tmp_path):
+    archive = Archive()
+    archive.refuse = 0xC000
+    node = running(archive.peer)
+    tries(node)
+    assert node.entry().state == "partly sent" and held(tmp_path, "images") == []
+    archive.refuse = 0
+    (damaged,) = (tmp_path / "spool").rglob("SR.dcm")
+    damaged.write_bytes(damaged.read_bytes()[:160])
+    assert node.node.retry() == 1
+    tries(node)
+    entry = node.entry()
+    assert (entry.state, entry.sent, list(entry.given_up)) == ("partly sent", ["SC.dcm"], ["SR.dcm"])
+    assert "send the whole study again" in entry.reason
